@@ -79,7 +79,10 @@ SL_ABI_ASSERT(sizeof(struct sl_hook_syscall) == 8, "sl_hook_syscall");
   X(BPF_PROGRAM)    /* union bpf_attr -> text: prog_name; number: prog_type */                  \
   X(BPF_MAP)        /* struct bpf_map -> text: its name; number: its type */                    \
   X(PERF_EVENT)     /* struct perf_event -> number: its type */                                 \
-  X(DATA_LOC)       /* __data_loc of a tracepoint's record -> text */
+  X(DATA_LOC)       /* __data_loc of a tracepoint's record -> text */                           \
+  X(KIOCB)          /* struct kiocb -> path of its file; number: its mode */                    \
+  X(IOV_ITER)       /* struct iov_iter -> text: what is left of the first buffer */             \
+  X(BPF_OBJECT)     /* struct bpf_prog -> text: its name; number: its type */
 
 enum sl_hook_read {
 #define SL_X(name) SL_HOOK_READ_##name,
@@ -127,9 +130,10 @@ SL_ABI_ASSERT(sizeof(struct sl_hook_argument) == 16, "sl_hook_argument");
 #define SL_HOOK_CALLER_WORDS 34
 
 enum sl_hook_flags {
-  SL_HOOK_RETURNS = 1 << 0,     /* there is a second event, or the only one, at the return of the function */
-  SL_HOOK_HOLDS = 1 << 1,       /* the event waits for the return, whose tests decide; with RETURNS */
-  SL_HOOK_NEEDS_BINARY = 1 << 2 /* a test looks at the path of the process's program */
+  SL_HOOK_RETURNS = 1 << 0,      /* there is a second event, or the only one, at the return of the function */
+  SL_HOOK_HOLDS = 1 << 1,        /* the event waits for the return, whose tests decide; with RETURNS */
+  SL_HOOK_NEEDS_BINARY = 1 << 2, /* a test looks at the path of the process's program */
+  SL_HOOK_NEEDS_EXECS = 1 << 3,  /* a test looks at what the process was after its last exec */
 };
 
 /* `hooks` (ARRAY). */
@@ -150,23 +154,24 @@ struct sl_hook {
 SL_ABI_ASSERT(sizeof(struct sl_hook) == 128, "sl_hook");
 
 /* X(NAME): what a test compares. */
-#define SL_HOOK_TESTS_OF(X)                                                                              \
-  X(ALWAYS)             /* holds */                                                                      \
-  X(RANGE)              /* number, unsigned: first <= number <= last */                                  \
-  X(SIGNED_RANGE)       /* number, signed */                                                             \
-  X(MASK)               /* number & first */                                                             \
-  X(IN_SET)             /* the number is in set `first` of hook_sets */                                  \
-  X(EQUAL)              /* text; `first`: first word of the value, `last`: its length in bytes */        \
-  X(PREFIX)             /* likewise */                                                                   \
-  X(POSTFIX)            /* likewise */                                                                   \
-  X(CONTAINS)           /* likewise */                                                                   \
-  X(CONTAINS_ANY_CASE)  /* likewise; the value is in lower case. ASCII letters only */                   \
-  X(ADDRESS)            /* the first `detail` bits are those of first and last, in network byte order */ \
-  X(GAINED)             /* number & ~(number of the argument `detail`) */                                \
-  X(SCOPE)              /* the subject is in scope `first` */                                            \
-  X(FORKED_FROM)        /* this process or one of its living ancestors has pid `first` */                \
-  X(CHANGED_NAMESPACE)  /* the namespace `detail` differs from that of the process's last exec */        \
-  X(CHANGED_CAPABILITY) /* a capability of mask `first` differs from those of the last exec */
+#define SL_HOOK_TESTS_OF(X)                                                                               \
+  X(ALWAYS)             /* holds */                                                                       \
+  X(RANGE)              /* number, unsigned: first <= number <= last */                                   \
+  X(SIGNED_RANGE)       /* number, signed */                                                              \
+  X(MASK)               /* number & first */                                                              \
+  X(IN_SET)             /* the number is in set `first` of hook_sets */                                   \
+  X(EQUAL)              /* text; `first`: first word of the value, `last`: its length in bytes */         \
+  X(PREFIX)             /* likewise */                                                                    \
+  X(POSTFIX)            /* likewise */                                                                    \
+  X(CONTAINS)           /* likewise */                                                                    \
+  X(CONTAINS_ANY_CASE)  /* likewise; the value is in lower case. ASCII letters only */                    \
+  X(ADDRESS)            /* the first `detail` bits are those of first and last, in network byte order */  \
+  X(GAINED)             /* number & ~(number of the argument `detail`) */                                 \
+  X(SCOPE)              /* the subject is in scope `first` */                                             \
+  X(FORKED_FROM)        /* this process or a living ancestor has pid `first`; of the field's namespace */ \
+  X(CHANGED_NAMESPACE)  /* the namespace `detail` differs from that of the process's last exec */         \
+  X(CHANGED_CAPABILITY) /* a capability of mask `first` differs from those of the last exec */            \
+  X(MARKED)             /* MARK `first` was put on the process, or on one that it was forked from */
 
 enum sl_hook_test_kind {
 #define SL_X(name) SL_HOOK_TEST_##name,
@@ -242,15 +247,17 @@ struct sl_hook_set_key {
 SL_ABI_ASSERT(sizeof(struct sl_hook_set_key) == 16, "sl_hook_set_key");
 
 /* X(NAME, label): what a selector does, and what was done, as bits. */
-#define SL_HOOK_ACTIONS(X)              \
-  X(POST, "post")                       \
-  X(SIGNAL, "signal")                   \
-  X(OVERRIDE, "override")               \
-  X(QUARANTINE, "quarantine")           \
-  X(TRACK_SOCKET, "track_socket")       \
-  X(UNTRACK_SOCKET, "untrack_socket")   \
-  X(NOTIFY_ENFORCER, "notify_enforcer") \
-  X(CLEAR_ENFORCER, "clear_enforcer")
+#define SL_HOOK_ACTIONS(X)                                                                      \
+  X(POST, "post")                                                                               \
+  X(SIGNAL, "signal")                                                                           \
+  X(OVERRIDE, "override")                                                                       \
+  X(QUARANTINE, "quarantine")                                                                   \
+  X(TRACK_SOCKET, "track_socket")                                                               \
+  X(UNTRACK_SOCKET, "untrack_socket")                                                           \
+  X(NOTIFY_ENFORCER, "notify_enforcer")                                                         \
+  X(CLEAR_ENFORCER, "clear_enforcer")                                                           \
+  X(ENFORCE, "enforce") /* does what NOTIFY_ENFORCER of the same policy left for this thread */ \
+  X(MARK, "mark")       /* marks the process and all that it forks from now on */
 
 enum sl_hook_action_number {
 #define SL_X(name, label) SL_HOOK_ACTION_NUMBER_##name,
@@ -274,7 +281,7 @@ struct sl_hook_selector {
   __u64 rate_ns;        /* POST: at most one event in this time with the same arguments; 0: no limit */
   __u32 actions;        /* enum sl_hook_action */
   __u32 return_actions; /* taken at the return */
-  __s32 error;          /* OVERRIDE: what the function returns */
+  __s32 error;          /* OVERRIDE: what the function returns. MARK: the mark's number, which is never used again */
   __s32 enforcer_error; /* NOTIFY_ENFORCER */
   __u8 signal;          /* SIGNAL */
   __u8 enforcer_signal; /* NOTIFY_ENFORCER; 0: none */
@@ -336,6 +343,31 @@ struct sl_hook_call_key {
   __u32 life;
 };
 SL_ABI_ASSERT(sizeof(struct sl_hook_call_key) == 16, "sl_hook_call_key");
+
+/* Key of `hook_notices` (HASH): what NOTIFY_ENFORCER left for a thread, until ENFORCE takes it. */
+struct sl_hook_notice_key {
+  __u64 thread;
+  __u32 life; /* of the policy */
+  __u32 pad;
+};
+SL_ABI_ASSERT(sizeof(struct sl_hook_notice_key) == 16, "sl_hook_notice_key");
+
+#define SL_HOOK_NAMESPACES (SL_HOOK_FIELD_NAMESPACE_USER - SL_HOOK_FIELD_NAMESPACE_UTS + 1)
+#define SL_HOOK_MARKS 16 /* of a process */
+
+/*
+ * `hook_exec_facts` (TASK_STORAGE; that of the thread that leads a process counts): what the process was after its last
+ * exec, in the order of the fields; or, if it ran already, when the programs began to look. Marks stay at an exec. Forks
+ * have the same.
+ */
+struct sl_hook_exec_facts {
+  __u32 namespaces[SL_HOOK_NAMESPACES];
+  __u64 capabilities[3];
+  __u32 marks[SL_HOOK_MARKS]; /* 0: none */
+  __u32 next_mark;            /* the place of the next one, modulo SL_HOOK_MARKS: the oldest one is forgotten */
+  __u32 pad;
+};
+SL_ABI_ASSERT(sizeof(struct sl_hook_exec_facts) == 136, "sl_hook_exec_facts");
 
 /* `hook_settings` (ARRAY of 1), written by the agent. */
 struct sl_hook_settings {

@@ -8,6 +8,7 @@
 
 #define SL_ENFORCING_ACTIONS (SL_HOOK_ACTION_SIGNAL | SL_HOOK_ACTION_OVERRIDE | SL_HOOK_ACTION_QUARANTINE)
 #define SL_TRACKING_ACTIONS (SL_HOOK_ACTION_TRACK_SOCKET | SL_HOOK_ACTION_UNTRACK_SOCKET)
+#define SL_NOTIFYING_ACTIONS (SL_HOOK_ACTION_NOTIFY_ENFORCER | SL_HOOK_ACTION_CLEAR_ENFORCER)
 #define SL_RATE_WORDS 5 /* of each text: 40 bytes, as Tetragon */
 
 static __always_inline void count(__u32 selector_number, enum sl_hook_count what) {
@@ -127,6 +128,35 @@ __noinline int enforce(__u32 index, __u32 actions, __u32 signal, __s32 error, __
     count(selector_number, SL_HOOK_COUNT_OVERRIDDEN);
   }
   return taken;
+}
+
+/* Leaves what the enforcer shall do for this thread, or takes it away. */
+__noinline int leave_notice(__u32 index, const struct sl_hook_selector* selector, __u32 actions, __u32 number) {
+  struct hook_scratch* scratch = scratch_at(index);
+  if (!scratch || !selector) return 0;
+  if (scratch->monitor) {
+    count(number, SL_HOOK_COUNT_WOULD_ENFORCE);
+    return 0;
+  }
+  const struct sl_hook_notice_key key = {.thread = bpf_get_current_pid_tgid(), .life = scratch->event.life};
+  if (actions & SL_HOOK_ACTION_CLEAR_ENFORCER) bpf_map_delete_elem(&hook_notices, &key);
+  if (!(actions & SL_HOOK_ACTION_NOTIFY_ENFORCER)) return 0;
+  const struct hook_notice notice = {.error = selector->enforcer_error, .signal = selector->enforcer_signal};
+  if (bpf_map_update_elem(&hook_notices, &key, &notice, BPF_ANY)) count(number, SL_HOOK_COUNT_FAILED);
+  return 0;
+}
+
+/* Does what was left. */
+__noinline int do_notice(__u32 index, __u32 number) {
+  struct hook_scratch* scratch = scratch_at(index);
+  if (!scratch) return 0;
+  const struct sl_hook_notice_key key = {.thread = bpf_get_current_pid_tgid(), .life = scratch->event.life};
+  const struct hook_notice* found = bpf_map_lookup_elem(&hook_notices, &key);
+  if (!found) return 0;
+  const struct hook_notice notice = *found;
+  bpf_map_delete_elem(&hook_notices, &key);
+  const __u32 actions = (notice.signal ? SL_HOOK_ACTION_SIGNAL : 0) | (notice.error ? SL_HOOK_ACTION_OVERRIDE : 0);
+  return enforce(index, actions, notice.signal, notice.error, number);
 }
 
 #endif

@@ -102,6 +102,7 @@ static __always_inline struct file_place place_of(__u8 read, __u64 number) {
   }
   if (read == SL_HOOK_READ_FD) file = file_of_number(number);
   if (read == SL_HOOK_READ_BINPRM) file = BPF_CORE_READ((const struct linux_binprm*)number, file);
+  if (read == SL_HOOK_READ_KIOCB) file = BPF_CORE_READ((const struct kiocb*)number, ki_filp);
   if (read != SL_HOOK_READ_PATH) {
     if (!file) return place;
     path = __builtin_preserve_access_index(&file->f_path);
@@ -146,6 +147,27 @@ static __always_inline void read_cred(struct hook_scratch* scratch, struct sl_ho
   to->inheritable = capability_set(__builtin_preserve_access_index(&cred->cap_inheritable));
   to->permitted = capability_set(__builtin_preserve_access_index(&cred->cap_permitted));
   keep(scratch, value, sizeof(*to), 0);
+}
+
+/* What is left of the buffer that a read or write is about; of several, the first one. */
+static __always_inline void read_iterator(struct hook_scratch* scratch, struct sl_hook_value* value,
+                                          const struct iov_iter* iterator) {
+  const __u8 type = BPF_CORE_READ(iterator, iter_type);
+  const __u64 offset = BPF_CORE_READ(iterator, iov_offset), left = BPF_CORE_READ(iterator, count);
+  if (bpf_core_enum_value_exists(enum iter_type, ITER_UBUF) && type == bpf_core_enum_value(enum iter_type, ITER_UBUF)) {
+    keep_bytes(scratch, value, BPF_CORE_READ(iterator, ubuf) + offset, left, true);
+    return;
+  }
+  const bool user = type == bpf_core_enum_value(enum iter_type, ITER_IOVEC);
+  if (!user && type != bpf_core_enum_value(enum iter_type, ITER_KVEC)) return; /* pages */
+  const struct iov_iter___iov* old = (const void*)iterator;
+  const struct iov_iter___user_iov* fresh = (const void*)iterator;
+  const void* vector =
+      bpf_core_field_exists(old->iov) ? (const void*)BPF_CORE_READ(old, iov) : (const void*)BPF_CORE_READ(fresh, __iov);
+  __u64 buffer[2] = {}; /* address and size */
+  if (bpf_probe_read_kernel(buffer, sizeof(buffer), vector) || buffer[1] < offset) return;
+  const __u64 size = buffer[1] - offset;
+  keep_bytes(scratch, value, (void*)(buffer[0] + offset), size < left ? size : left, user);
 }
 
 /* Texts and structures behind a pointer. */
@@ -233,6 +255,16 @@ __noinline int read_pointer(__u32 index, __u32 argument, __u64 address, const st
       keep_string(scratch, value, pointer + SL_BPF_ATTR_PROG_NAME, SL_HOOK_TEXT_MAX, user);
       break;
     }
+    case SL_HOOK_READ_BPF_OBJECT: {
+      const struct bpf_prog* program = pointer;
+      const struct bpf_prog_aux* more = BPF_CORE_READ(program, aux);
+      value->number = BPF_CORE_READ(program, type);
+      keep_string(scratch, value, __builtin_preserve_access_index(&more->name), SL_HOOK_TEXT_MAX, false);
+      break;
+    }
+    case SL_HOOK_READ_IOV_ITER:
+      read_iterator(scratch, value, pointer);
+      break;
     case SL_HOOK_READ_PERF_EVENT:
       keep_number(value, BPF_CORE_READ((const struct perf_event*)pointer, attr.type));
       break;
@@ -264,6 +296,7 @@ __noinline int read_argument(__u32 index, __u32 argument, const struct sl_hook_a
     case SL_HOOK_READ_FD:
     case SL_HOOK_READ_FILE:
     case SL_HOOK_READ_BINPRM:
+    case SL_HOOK_READ_KIOCB:
     case SL_HOOK_READ_PATH:
     case SL_HOOK_READ_DENTRY: {
       const struct file_place place = place_of(how->read, number);

@@ -154,6 +154,27 @@ struct {
   __type(value, struct hook_held);
 } hook_held_events SEC(".maps");
 
+struct hook_notice {
+  __s32 error;
+  __u32 signal;
+};
+
+/* Writer: programs. Full: the least recently left one is forgotten, which costs its enforcement. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 1024);
+  __type(key, struct sl_hook_notice_key);
+  __type(value, struct hook_notice);
+} hook_notices SEC(".maps");
+
+/* Writer: programs, while a hook needs it; marks of processes that run already, the agent. */
+struct {
+  __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, int);
+  __type(value, struct sl_hook_exec_facts);
+} hook_exec_facts SEC(".maps");
+
 struct hook_rate_key {
   __u64 arguments; /* hash */
   __u32 selector;

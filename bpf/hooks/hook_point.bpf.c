@@ -5,6 +5,7 @@
  *
  *   lsm_hook                 an LSM hook; can deny
  *   security_function        a function whose name begins with security_, by fmod_ret; can deny
+ *   system_call              a system call's function, by fmod_ret; can deny
  *   function_enter           any function, by fentry
  *   function_return          the same at its return, by fexit
  *   raw_tracepoint_hit       a tracepoint, with the arguments that the kernel passes it
@@ -16,6 +17,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#include "bpf/hooks/caller.bpf.h"
 #include "bpf/hooks/run.bpf.h"
 
 #define SL_ERROR_MAX 4095
@@ -46,6 +48,19 @@ int lsm_hook(unsigned long long* ctx) { return enter(ctx); }
 
 SEC("fmod_ret")
 int security_function(unsigned long long* ctx) { return enter(ctx); }
+
+/* A system call's function has one argument: the caller's registers. */
+SEC("fmod_ret")
+int system_call(unsigned long long* ctx) {
+  struct sl_hook_point point;
+  __u32 index = 0;
+  if (!has_hooks(point_number, &point)) return 0;
+  struct hook_scratch* scratch = take_scratch(&index);
+  if (!scratch) return 0;
+  read_caller(scratch, (struct pt_regs*)ctx[0]);
+  const __s32 error = enter_point(scratch, index, point_number, &point, ctx);
+  return error < 0 && error >= -SL_ERROR_MAX ? error : 0;
+}
 
 SEC("fentry")
 int function_enter(unsigned long long* ctx) {

@@ -7,6 +7,7 @@
  *   static_probe_hit                                 a static probe (SDT) of a program, by uprobe
  *   tracepoint_hit                                   a tracepoint, whose arguments are in a record
  *   system_call_enter, system_call_return            a system call's function, whose argument is the caller's registers
+ *   note_exec, note_fork, note_running               what processes were after their last exec
  *   traced_call_enter, traced_call_return            all system calls, by tracepoint, where the kernel has no kprobes
  */
 #include <linux/bpf.h>
@@ -17,22 +18,8 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#include "bpf/hooks/caller.bpf.h"
 #include "bpf/hooks/run.bpf.h"
-
-/* The arguments that the caller of a system call left in its registers. */
-#if defined(__TARGET_ARCH_x86)
-#define SL_CALLER_REGISTERS(X) X(0, rdi) X(1, rsi) X(2, rdx) X(3, r10) X(4, r8) X(5, r9)
-#elif defined(__TARGET_ARCH_arm64)
-#define SL_CALLER_REGISTERS(X) X(0, regs[0]) X(1, regs[1]) X(2, regs[2]) X(3, regs[3]) X(4, regs[4]) X(5, regs[5])
-#else
-#error "which registers have the arguments of a system call?"
-#endif
-
-static __always_inline void read_caller(struct hook_scratch* scratch, struct pt_regs* caller) {
-#define SL_X(n, member) bpf_probe_read_kernel(&scratch->registers[n], sizeof(__u64), &__PT_REGS_CAST(caller)->member);
-  SL_CALLER_REGISTERS(SL_X)
-#undef SL_X
-}
 
 /* The same where the verifier knows what `caller` is. */
 static __always_inline void load_caller(struct hook_scratch* scratch, struct pt_regs* caller) {
@@ -133,6 +120,35 @@ static __always_inline __u32 traced_point(__u32 number, bool at_return) {
   const struct sl_hook_syscall* call = bpf_map_lookup_elem(&hook_syscalls, &number);
   const __u32 point = !call ? 0 : at_return ? call->exit : call->enter;
   return point && !is_compat_task() ? point : 0;
+}
+
+/* What processes are after an exec, for tests of what has changed since. */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(note_exec) {
+  struct task_struct* task = bpf_get_current_task_btf();
+  struct sl_hook_exec_facts* facts = bpf_task_storage_get(&hook_exec_facts, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+  if (facts) read_exec_facts(task, facts);
+  return 0;
+}
+
+/* Threads, too: one that executes a program becomes the process's leader, with what is stored for it. */
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(note_fork, struct task_struct* parent, struct task_struct* child) {
+  struct task_struct* leader = parent->group_leader;
+  if (!leader) return 0;
+  struct sl_hook_exec_facts* facts = bpf_task_storage_get(&hook_exec_facts, leader, 0, 0);
+  if (facts) bpf_task_storage_get(&hook_exec_facts, child, facts, BPF_LOCAL_STORAGE_GET_F_CREATE);
+  return 0;
+}
+
+SEC("iter/task")
+int note_running(struct bpf_iter__task* ctx) {
+  struct task_struct* task = ctx->task;
+  if (!task || task->pid != task->tgid || bpf_task_storage_get(&hook_exec_facts, task, 0, 0)) return 0;
+  struct sl_hook_exec_facts facts = {};
+  read_exec_facts(task, &facts);
+  bpf_task_storage_get(&hook_exec_facts, task, &facts, BPF_LOCAL_STORAGE_GET_F_CREATE);
+  return 0;
 }
 
 SEC("tp_btf/sys_enter")

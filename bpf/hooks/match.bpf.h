@@ -195,7 +195,11 @@ __noinline int number_holds(__u32 index, const struct sl_hook_test* test) {
   if (!scratch || !test) return 0;
   if (test->kind == SL_HOOK_TEST_ADDRESS) return address_holds(scratch, test);
   if (test->kind == SL_HOOK_TEST_SCOPE) return in_scope(scratch, index, test->first);
-  if (test->kind == SL_HOOK_TEST_FORKED_FROM) return forked_from(test->first);
+  if (test->kind == SL_HOOK_TEST_FORKED_FROM)
+    return forked_from(test->first, test->field == SL_HOOK_FIELD_NAMESPACED_PID);
+  if (test->kind == SL_HOOK_TEST_MARKED) return is_marked(test->first);
+  if (test->kind == SL_HOOK_TEST_CHANGED_NAMESPACE) return has_changed(test->field, ~0ull);
+  if (test->kind == SL_HOOK_TEST_CHANGED_CAPABILITY) return has_changed(test->field, test->first);
   __u64 number = 0;
   if (!number_for(scratch, test, &number)) return 0;
   switch (test->kind) {

@@ -110,6 +110,12 @@ __noinline int enter_hook(__u32 index, __u32 hook_number) {
     track_socket(index, hook_number, selector->socket, actions & SL_HOOK_ACTION_UNTRACK_SOCKET);
   name_socket_owner(index, hook_number);
   scratch->event.actions = enforce(index, actions, selector->signal, selector->error, number);
+  if (actions & SL_NOTIFYING_ACTIONS) {
+    leave_notice(index, selector, actions, number);
+    scratch->event.actions |= actions & SL_NOTIFYING_ACTIONS;
+  }
+  if (actions & SL_HOOK_ACTION_ENFORCE) do_notice(index, number);
+  if (actions & SL_HOOK_ACTION_MARK) put_mark(selector->error);
   if (post && selector->rate_ns && is_repeated(index, selector, number)) {
     count(number, SL_HOOK_COUNT_RATE_LIMITED);
     post = false;
@@ -167,6 +173,10 @@ __noinline int return_from_hook(__u32 index, __u32 hook_number) {
     track_socket(index, hook_number, selector->socket, return_actions & SL_HOOK_ACTION_UNTRACK_SOCKET);
   name_socket_owner(index, hook_number);
   scratch->event.actions = actions | enforce(index, return_actions, selector->return_signal, 0, number);
+  if (return_actions & SL_NOTIFYING_ACTIONS) {
+    leave_notice(index, selector, return_actions, number);
+    scratch->event.actions |= return_actions & SL_NOTIFYING_ACTIONS;
+  }
   if (posts) send_event(index, number);
   return 0;
 }

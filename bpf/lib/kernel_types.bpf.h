@@ -185,6 +185,33 @@ struct bpf_map {
   enum bpf_map_type map_type; /* linux/bpf.h */
   char name[16];
 };
+struct bpf_prog_aux {
+  char name[16];
+};
+struct bpf_prog {
+  enum bpf_prog_type type; /* linux/bpf.h */
+  struct bpf_prog_aux* aux;
+};
+struct kiocb {
+  struct file* ki_filp;
+};
+enum iter_type { ITER_IOVEC, ITER_KVEC, ITER_UBUF = 6 }; /* 6.1; CO-RE finds the numbers */
+struct sl_buffer {                                       /* iovec, kvec */
+  const void* base;
+  __u64 size;
+};
+struct iov_iter {
+  __u8 iter_type;
+  __u64 iov_offset;
+  __u64 count;
+  const void* ubuf;
+};
+struct iov_iter___iov { /* before 6.4 */
+  const struct sl_buffer* iov;
+};
+struct iov_iter___user_iov { /* since */
+  const struct sl_buffer* __iov;
+};
 struct fs_struct {
   struct path root;
   struct path pwd;

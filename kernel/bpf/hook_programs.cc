@@ -19,6 +19,7 @@
 #include "kernel/bpf/load_log.h"
 #include "kernel/bpf/map_size.h"
 #include "kernel/bpf/point_program.h"
+#include "kernel/bpf/running_processes.h"
 #include "kernel/bpf/system.h"
 #include "kernel/bpf/system_call.h"
 #include "kernel/bpf/tracing_files.h"
@@ -61,6 +62,8 @@ PointProgram::Kind PointProgramOf(HookPoint::Kind kind, bool at_return) {
       return PointProgram::Kind::kLsm;
     case HookPoint::Kind::kDenyingFunction:
       return PointProgram::Kind::kDenyingFunction;
+    case HookPoint::Kind::kDenyingSyscall:
+      return PointProgram::Kind::kDenyingSyscall;
     case HookPoint::Kind::kTrampoline:
       return PointProgram::Kind::kFunctionEnter;
     case HookPoint::Kind::kFunction:
@@ -90,6 +93,8 @@ std::string ToString(const HookPoint& point) {
       return fmt::format("{} by fentry", point.name);
     case HookPoint::Kind::kDenyingFunction:
       return fmt::format("{} by fmod_ret", point.name);
+    case HookPoint::Kind::kDenyingSyscall:
+      return fmt::format("the system call {} by fmod_ret", point.name);
     case HookPoint::Kind::kTracepoint:
       return fmt::format("the tracepoint {}/{}", point.group, point.name);
     case HookPoint::Kind::kProgram:
@@ -187,6 +192,8 @@ StatusOr<AttachedPoint> HookPrograms::Attach(const HookPoint& point, bool return
     return InvalidError("point {} is attached to {}, not to {}", number, ToString(attached.point), ToString(point));
   const Status done =
       attached.number ? AttachSyscall(number, returns, &attached) : AttachFunction(number, returns, &attached);
+  if (done.ok() && is_new && point.kind == HookPoint::Kind::kRawTracepoint)
+    SL_RETURN_IF_ERROR(RunSyscallProgramsLast());
   if (done.ok()) return attached.how;
   if (is_new) (void)Detach(number);  // the first error says more
   return done;
@@ -224,6 +231,9 @@ StatusOr<HookPrograms::Attached> HookPrograms::Resolve(const HookPoint& point) c
       return attached;
     case HookPoint::Kind::kDenyingFunction:
       attached.how = {.by = AttachedPoint::By::kTrampoline, .place = "fmod_ret " + point.name};
+      return attached;
+    case HookPoint::Kind::kDenyingSyscall:
+      attached.how = {.by = AttachedPoint::By::kTrampoline, .place = "fmod_ret " + FindSystemCall(point.name).function};
       return attached;
     case HookPoint::Kind::kRawTracepoint:
       attached.how = {.by = AttachedPoint::By::kRawTracepoint, .place = "raw tracepoint " + point.name};
@@ -263,8 +273,10 @@ StatusOr<HookPrograms::Probe> HookPrograms::OpenProbe(const Attached& attached, 
   if (attached.how.by == AttachedPoint::By::kTracepoint) return OpenRecordTracepoint(attached, number);
   if (attached.how.by == AttachedPoint::By::kUprobe) return OpenUprobe(attached, at_return, number);
   if (!attached.function.empty()) return OpenKprobe(attached, at_return, number);
-  const PointProgram program{
-      .kind = PointProgramOf(attached.point.kind, at_return), .target = attached.point.name, .number = number};
+  const bool syscall = attached.point.kind == HookPoint::Kind::kDenyingSyscall;
+  const PointProgram program{.kind = PointProgramOf(attached.point.kind, at_return),
+                             .target = syscall ? FindSystemCall(attached.point.name).function : attached.point.name,
+                             .number = number};
   SL_ASSIGN_OR_RETURN(Fd link, AttachPointProgram(program, {.fd = [&](const std::string& name) { return map_fd(name); },
                                                             .ring_bytes = ring_bytes_}));
   return Pin(std::move(link), fmt::format("{}-{}", number, at_return ? "return" : "enter"));
@@ -335,6 +347,75 @@ Status HookPrograms::AttachSyscall(std::uint32_t number, bool returns, Attached*
   return EndUnusedTracepoints();
 }
 
+// A tracepoint runs its programs in the order in which they were attached. What a hook on the tracepoint of all system
+// calls leaves for the enforcer must be there when the hook on the call itself looks for it. Until the first ones are
+// gone, both run.
+Status HookPrograms::RunSyscallProgramsLast() {
+  const auto again = [&](const bpf_program* program, std::optional<Probe>* probe) -> Status {
+    if (!*probe) return OkStatus();
+    SL_ASSIGN_OR_RETURN(*probe, OpenTracepoint(program));
+    return OkStatus();
+  };
+  SL_RETURN_IF_ERROR(again(skeleton_->progs.traced_call_enter, &syscall_enter_));
+  return again(skeleton_->progs.traced_call_return, &syscall_exit_);
+}
+
+Status HookPrograms::WatchExecs(bool wanted) {
+  if (wanted == execs_.has_value()) return OkStatus();
+  if (!wanted) {
+    const Status execs = End(&execs_), forks = End(&forks_);
+    return execs.ok() ? forks : execs;
+  }
+  SL_ASSIGN_OR_RETURN(forks_, OpenTracepoint(skeleton_->progs.note_fork));
+  SL_ASSIGN_OR_RETURN(execs_, OpenTracepoint(skeleton_->progs.note_exec));
+  return NoteRunning();
+}
+
+Status HookPrograms::NoteRunning() const {
+  const Fd link(bpf_link_create(bpf_program__fd(skeleton_->progs.note_running), 0, BPF_TRACE_ITER, nullptr));
+  if (!link.valid()) return ErrnoError(errno, "create the iterator of processes for hook policies");
+  const Fd iterator(bpf_iter_create(link.get()));
+  if (!iterator.valid()) return ErrnoError(errno, "start the iterator of processes for hook policies");
+  char nothing[16];
+  for (ssize_t size = 1; size != 0;) {
+    size = read(iterator.get(), nothing, sizeof(nothing));
+    if (size < 0 && errno != EAGAIN && errno != EINTR)
+      return ErrnoError(errno, "iterate over the processes for hook policies");
+  }
+  return OkStatus();
+}
+
+Status HookPrograms::MarkRunning(const MarkedPrograms& marks) const {
+  const std::map<std::uint32_t, RunningProcess> processes = RunningProcesses();
+  for (const auto& [pid, ignored] : processes) {
+    std::set<std::string> programs;  // of the process and its ancestors
+    std::size_t depth = 0;
+    for (auto at = processes.find(pid); at != processes.end() && depth++ < processes.size();
+         at = processes.find((*at).second.parent))
+      programs.insert((*at).second.program);
+    for (const auto& [mark, paths] : marks) {
+      if (std::ranges::any_of(paths, [&](const std::string& path) { return programs.contains(path); }))
+        SL_RETURN_IF_ERROR(PutMark(pid, mark));
+    }
+  }
+  return OkStatus();
+}
+
+Status HookPrograms::PutMark(std::uint32_t pid, std::uint32_t mark) const {
+  const int map = map_fd("hook_exec_facts");
+  const Fd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  if (!process.valid()) return errno == ESRCH ? OkStatus() : ErrnoError(errno, "open process {}", pid);
+  const int key = process.get();
+  sl_hook_exec_facts facts{};
+  const int found = bpf_map_lookup_elem(map, &key, &facts);
+  if (found != 0 && (errno == ESRCH || errno == ENOENT)) return OkStatus();
+  if (found != 0) return ErrnoError(errno, "map hook_exec_facts: look up process {}", pid);
+  if (std::ranges::find(facts.marks, mark) != std::end(facts.marks)) return OkStatus();
+  facts.marks[facts.next_mark++ % SL_HOOK_MARKS] = mark;
+  if (bpf_map_update_elem(map, &key, &facts, BPF_EXIST) == 0 || errno == ESRCH || errno == ENOENT) return OkStatus();
+  return ErrnoError(errno, "map hook_exec_facts: mark process {}", pid);
+}
+
 StatusOr<HookPrograms::Probe> HookPrograms::OpenTracepoint(const bpf_program* program) const {
   const char* const name = bpf_program__name(program);
   Fd link(bpf_raw_tracepoint_open(nullptr, bpf_program__fd(program)));
@@ -361,7 +442,7 @@ StatusOr<bool> HookPrograms::PutBackPin(const Probe& probe) {
 }
 
 StatusOr<int> HookPrograms::PutBackPins() const {
-  std::vector<const std::optional<Probe>*> probes = {&syscall_enter_, &syscall_exit_};
+  std::vector<const std::optional<Probe>*> probes = {&syscall_enter_, &syscall_exit_, &execs_, &forks_};
   for (const auto& [number, attached] : points_) probes.insert(probes.end(), {&attached.enter, &attached.at_return});
   int put_back = 0;
   for (const auto* const probe : probes) {

@@ -52,6 +52,9 @@ struct HookProgramOptions {
 // "security_file_permission", "the system call openat", "the tracepoint sched/sched_switch".
 std::string ToString(const policy::tracing::HookPoint& point);
 
+// By number of the mark: paths of programs.
+using MarkedPrograms = std::map<std::uint32_t, std::set<std::string>>;
+
 struct AttachedPoint {
   enum class By { kKprobe, kRawTracepoint, kLsm, kTrampoline, kTracepoint, kUprobe };
   By by = By::kKprobe;
@@ -77,6 +80,12 @@ class HookPrograms {
 
   // Pins links again whose pins somebody removed; returns how many. From the thread of Attach.
   StatusOr<int> PutBackPins() const;
+  // Whether programs note what processes are after an exec, which hooks with SL_HOOK_NEEDS_EXECS need to be attached.
+  Status WatchExecs(bool wanted);
+
+  // Puts marks on processes that run already: those that run one of a mark's programs, or have a living ancestor that
+  // does. A process that begins or ends meanwhile is left to the programs.
+  Status MarkRunning(const MarkedPrograms& marks) const;
 
   // Ends what earlier agents left attached. To call when all policies are in force.
   Status EndOthers() const;
@@ -139,6 +148,9 @@ class HookPrograms {
   static StatusOr<bool> PutBackPin(const Probe& probe);
   static Status End(std::optional<Probe>* probe);
   Status EndUnusedTracepoints();
+  Status RunSyscallProgramsLast();
+  Status NoteRunning() const;
+  Status PutMark(std::uint32_t pid, std::uint32_t mark) const;
 
   hooks_bpf* skeleton_;
   const AdminCalls& admin_calls_;
@@ -153,6 +165,7 @@ class HookPrograms {
   std::map<std::string, std::unique_ptr<MapPages>> pages_;  // by name of the map
   std::map<std::uint32_t, Attached> points_;
   std::optional<Probe> syscall_enter_, syscall_exit_;  // serve all system calls
+  std::optional<Probe> execs_, forks_;
   std::unique_ptr<RingReader> ring_;
   std::chrono::steady_clock::time_point last_forgotten_ = std::chrono::steady_clock::now();
   RingWait wait_;

@@ -34,6 +34,8 @@ bpf_program* ProgramOf(const hook_point_bpf& skeleton, Kind kind) {
       return skeleton.progs.lsm_hook;
     case Kind::kDenyingFunction:
       return skeleton.progs.security_function;
+    case Kind::kDenyingSyscall:
+      return skeleton.progs.system_call;
     case Kind::kFunctionEnter:
       return skeleton.progs.function_enter;
     case Kind::kFunctionReturn:
@@ -51,6 +53,7 @@ std::string NameOf(const PointProgram& program) {
     case Kind::kRawTracepoint:
       return "the tracepoint " + program.target;
     case Kind::kDenyingFunction:
+    case Kind::kDenyingSyscall:
     case Kind::kFunctionEnter:
     case Kind::kFunctionReturn:
       break;
@@ -89,6 +92,12 @@ Status RequireBpfModule() {
 }
 
 Status LoadError(const PointProgram& program, int rc, const LoadLog& log) {
+  if (log.text().find("is not modifiable") != std::string::npos)
+    return MakeError(absl::StatusCode::kFailedPrecondition,
+                     "Override of {} needs a kernel that lets programs return errors in its place: security_* "
+                     "functions, and with CONFIG_FUNCTION_ERROR_INJECTION, which this one lacks, system calls. Hook "
+                     "the security_* function or the LSM hook that the call comes to",
+                     NameOf(program));
   if (rc == -EPERM && program.kind != Kind::kRawTracepoint)
     return MakeError(
         absl::StatusCode::kFailedPrecondition,

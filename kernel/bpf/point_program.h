@@ -15,6 +15,7 @@ struct PointProgram {
   enum class Kind {
     kLsm,              // `target`: "file_open"
     kDenyingFunction,  // by fmod_ret: "security_file_open"
+    kDenyingSyscall,   // the same for the function of a system call: "__x64_sys_openat"
     kFunctionEnter,    // by fentry
     kFunctionReturn,   // by fexit
     kRawTracepoint,    // "sched_switch"

@@ -1,4 +1,4 @@
-// Files of tracefs: the formats and numbers of tracepoints.
+// Files of tracefs: the formats and numbers of tracepoints, and names of functions.
 #pragma once
 
 #include <cstdint>
@@ -20,10 +20,12 @@ class TracingFiles final : public policy::tracing::TracepointFormats {
   // NotFound: this kernel has no such tracepoint, or no tracefs.
   StatusOr<std::vector<policy::tracing::TracepointField>> FieldsOf(const std::string& group,
                                                                    const std::string& name) const override;
+  StatusOr<std::vector<std::string>> Functions() const override;
   // For AdminCalls::OpenTracepoint. NotFound likewise.
   StatusOr<std::uint32_t> TracepointId(const std::string& group, const std::string& name) const;
 
  private:
+  Status OpenRoot(const std::string& what) const;
   StatusOr<std::string> ReadEventFile(const std::string& group, const std::string& name, const char* file) const;
 
   const AdminCalls& calls_;

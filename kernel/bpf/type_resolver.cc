@@ -14,6 +14,7 @@
 namespace sluice::bpf {
 namespace {
 
+using policy::tracing::ArgType;
 using policy::tracing::Argument;
 using policy::tracing::HookPoint;
 
@@ -122,6 +123,65 @@ class Walk {
   std::vector<std::uint64_t> steps_;
 };
 
+struct NamedType {
+  std::string_view structure;
+  ArgType type;
+};
+// What a pointer to a structure of the kernel is shown as.
+constexpr NamedType kPointers[] = {
+    {"file", ArgType::kFile},
+    {"path", ArgType::kPath},
+    {"dentry", ArgType::kDentry},
+    {"linux_binprm", ArgType::kLinuxBinprm},
+    {"filename", ArgType::kFilename},
+    {"sock", ArgType::kSock},
+    {"socket", ArgType::kSocket},
+    {"sk_buff", ArgType::kSkb},
+    {"sockaddr", ArgType::kSockaddr},
+    {"sockaddr_un", ArgType::kSockaddrUn},
+    {"net_device", ArgType::kNetDevice},
+    {"cred", ArgType::kCred},
+    {"user_namespace", ArgType::kUserNamespace},
+    {"module", ArgType::kModule},
+    {"load_info", ArgType::kLoadInfo},
+    {"bpf_map", ArgType::kBpfMap},
+    {"bpf_prog", ArgType::kBpfProg},
+    {"perf_event", ArgType::kPerfEvent},
+    {"kiocb", ArgType::kKiocb},
+    {"iov_iter", ArgType::kIovIter},
+};
+
+std::optional<ArgType> TypeOfNumber(std::size_t size, bool is_signed) {
+  switch (size) {
+    case 1:
+      return is_signed ? ArgType::kInt8 : ArgType::kUint8;
+    case 2:
+      return is_signed ? ArgType::kInt16 : ArgType::kUint16;
+    case 4:
+      return is_signed ? ArgType::kInt32 : ArgType::kUint32;
+    case 8:
+      return is_signed ? ArgType::kInt64 : ArgType::kUint64;
+    default:
+      return std::nullopt;
+  }
+}
+
+// Absent: it cannot be shown.
+std::optional<ArgType> ShownAs(const btf* types, std::uint32_t id) {
+  const btf_type* const type = btf__type_by_id(types, Plain(types, id));
+  if (btf_is_int(type)) return TypeOfNumber(type->size, (btf_int_encoding(type) & BTF_INT_SIGNED) != 0);
+  if (btf_is_any_enum(type)) return TypeOfNumber(type->size, false);
+  if (!btf_is_ptr(type)) return std::nullopt;
+  const btf_type* const target = btf__type_by_id(types, Plain(types, type->type));
+  const std::string name = btf__name_by_offset(types, target->name_off);
+  if (btf_is_int(target))
+    return target->size == 1 && name.find("char") != std::string::npos ? std::optional(ArgType::kString) : std::nullopt;
+  for (const NamedType& one : kPointers) {
+    if (btf_is_composite(target) && one.structure == name) return one.type;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Status KernelTypeResolver::Read() const {
@@ -144,6 +204,14 @@ StatusOr<std::uint32_t> KernelTypeResolver::TypeOfArgument(const HookPoint& poin
   const btf_type* const type = btf__type_by_id(types, static_cast<std::uint32_t>(prototype));
   if (position >= btf_vlen(type)) return InvalidError("{} has no argument {}", point.name, index);
   return Plain(types, btf_params(type)[position].type);
+}
+
+StatusOr<ArgType> KernelTypeResolver::TypeOf(const HookPoint& point, int index) const {
+  SL_RETURN_IF_ERROR(Read());
+  SL_ASSIGN_OR_RETURN(const std::uint32_t id, TypeOfArgument(point, index));
+  if (const auto type = ShownAs(types_.get(), id)) return *type;
+  return InvalidError("argument {} of {} is of a type that cannot be shown: name one of the types, or leave it out",
+                      index, point.name);
 }
 
 StatusOr<std::vector<std::uint64_t>> KernelTypeResolver::Resolve(const HookPoint& point,

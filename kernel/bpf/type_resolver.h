@@ -15,6 +15,7 @@ class KernelTypeResolver : public policy::tracing::TypeResolver {
  public:
   StatusOr<std::vector<std::uint64_t>> Resolve(const policy::tracing::HookPoint& point,
                                                const policy::tracing::Argument& argument) const override;
+  StatusOr<policy::tracing::ArgType> TypeOf(const policy::tracing::HookPoint& point, int index) const override;
 
  private:
   Status Read() const;

@@ -34,7 +34,8 @@ bool IncludesEverything(const Scope& scope, const ObjectName& policy) {
 
 // One point for all names of a system call.
 HookPoint InThisKernel(HookPoint point) {
-  if (point.kind == HookPoint::Kind::kSyscall) point.name = bpf::FindSystemCall(point.name).name;
+  if (point.kind == HookPoint::Kind::kSyscall || point.kind == HookPoint::Kind::kDenyingSyscall)
+    point.name = bpf::FindSystemCall(point.name).name;
   return point;
 }
 
@@ -47,6 +48,11 @@ std::vector<std::uint32_t> Numbers(Range range) {
   std::vector<std::uint32_t> numbers(range.count);
   std::iota(numbers.begin(), numbers.end(), range.first);
   return numbers;
+}
+
+bool NeedsExecs(const CompiledPolicy& policy) {
+  return std::ranges::any_of(policy.hooks,
+                             [](const CompiledHook& hook) { return (hook.hook.flags & SL_HOOK_NEEDS_EXECS) != 0; });
 }
 
 sl_hook_policy FlagsOf(PolicyState state) {
@@ -116,6 +122,7 @@ Status HookTables::Put(const ObjectName& name, CompiledPolicyPtr policy, PolicyS
   }
   Name(version);
   for (const ListChange& change : changes) Store(change);
+  MarkRunning(version);
   if (old != nullptr) {
     Retire(*old);
     versions_.erase(found);
@@ -153,6 +160,8 @@ Status HookTables::Place(Version* version) {
   SL_ASSIGN_OR_RETURN(places.words, Take(word_places_, sizes.words));
   places.first_set = next_set_;
   next_set_ += sizes.sets;
+  places.first_mark = next_mark_;
+  next_mark_ += sizes.marks;
   std::map<std::uint32_t, ScopeInForce> scopes;
   for (std::size_t i = 0; i < version->policy->scopes.size(); ++i) {
     if (IncludesEverything(version->policy->scopes[i], version->policy->policy->name)) {
@@ -226,6 +235,7 @@ Status HookTables::PutState(const Version& version) const {
 }
 
 Status HookTables::Attach(Version* version) {
+  if (NeedsExecs(*version->policy)) SL_RETURN_IF_ERROR(programs_->WatchExecs(true));
   std::map<HookPoint, bool> returns;
   for (std::size_t i = 0; i < version->policy->hooks.size(); ++i) {
     version->points.push_back(InThisKernel(version->policy->hooks[i].point));
@@ -366,6 +376,21 @@ void HookTables::Forget(Range hooks) {
   for (std::uint32_t i = 0; i < hooks.count; ++i) placed_.erase(hooks.first + i);
 }
 
+// Processes that run already, and that the hooks which mark processes would have marked.
+void HookTables::MarkRunning(const Version& version) const {
+  bpf::MarkedPrograms marks;
+  for (const CompiledHook& hook : version.policy->hooks) {
+    const sl_hook_selector& selector = hook.selectors.front();
+    if ((selector.actions & SL_HOOK_ACTION_MARK) == 0) continue;
+    std::set<std::string>& paths = marks[version.places.first_mark + static_cast<std::uint32_t>(selector.error)];
+    for (const sl_hook_test& test : hook.tests)
+      paths.emplace(reinterpret_cast<const char*>(hook.words.data() + test.first), test.last);
+  }
+  if (marks.empty()) return;
+  if (const Status status = programs_->MarkRunning(marks); !status.ok())
+    LogWarn("hook policies: processes that run already are not followed: {}", Message(status));
+}
+
 // Of a version that no program has met.
 void HookTables::TakeBack(const Version& version) {
   const TablePlaces& places = version.places;
@@ -401,8 +426,11 @@ void HookTables::Retire(const Version& version) {
   RetireName(places.life);
 }
 
-// Detaches points without hooks, and returns that no hook wants.
+// Detaches points without hooks, and returns and execs that no hook wants.
 void HookTables::TidyPoints() {
+  const bool execs = std::ranges::any_of(versions_, [](const auto& one) { return NeedsExecs(*one.second.policy); });
+  if (const Status status = execs ? OkStatus() : programs_->WatchExecs(false); !status.ok())
+    LogWarn("hook policies: {}", Message(status));
   for (auto entry = points_.begin(); entry != points_.end();) {
     Point& point = (*entry).second;
     Status status;

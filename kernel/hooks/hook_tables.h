@@ -176,6 +176,7 @@ class HookTables {
   static std::uint64_t IndexBytes(const Point& point);
   void Store(const ListChange& change);
   void Forget(Range hooks);
+  void MarkRunning(const Version& version) const;
   void TakeBack(const Version& version);
   void Retire(const Version& version);
   void TidyPoints();
@@ -211,6 +212,7 @@ class HookTables {
   Places scope_places_{"selections of workloads by hook policies", 1, SL_HOOK_SCOPES};
   std::uint32_t last_life_ = 0;
   std::uint32_t next_set_ = 0;
+  std::uint32_t next_mark_ = 1;
   std::uint32_t next_point_ = 0;
   std::uint64_t set_entries_ = 0;
   std::map<policy::ObjectName, Version> versions_;

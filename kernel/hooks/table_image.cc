@@ -46,10 +46,18 @@ sl_hook_test PlaceTest(sl_hook_test test, const TablePlaces& places, const Bases
     case SL_HOOK_TEST_SCOPE:
       test.first = places.scopes[test.first];
       break;
+    case SL_HOOK_TEST_MARKED:
+      test.first += places.first_mark;
+      break;
     default:
       break;
   }
   return test;
+}
+
+sl_hook_selector PlaceSelector(sl_hook_selector selector, const TablePlaces& places) {
+  if ((selector.actions & SL_HOOK_ACTION_MARK) != 0) selector.error += static_cast<std::int32_t>(places.first_mark);
+  return selector;
 }
 
 }  // namespace
@@ -61,6 +69,7 @@ TableSizes SizesOf(const CompiledPolicy& policy) {
     sizes.tests += Size(hook.tests.size());
     sizes.words += Size(hook.words.size());
     sizes.sets += Size(hook.sets.size());
+    for (const sl_hook_selector& one : hook.selectors) sizes.marks += (one.actions & SL_HOOK_ACTION_MARK) != 0 ? 1 : 0;
     for (const auto& set : hook.sets) sizes.set_entries += Size(set.size());
   }
   return sizes;
@@ -84,7 +93,7 @@ TableImage MakeImage(const CompiledPolicy& policy, const TablePlaces& places) {
                       .sets = sets};
     image.hooks.push_back(PlaceHook(hook, places, bases));
     for (const sl_hook_test& test : hook.tests) image.tests.push_back(PlaceTest(test, places, bases));
-    image.selectors.insert(image.selectors.end(), hook.selectors.begin(), hook.selectors.end());
+    for (const sl_hook_selector& selector : hook.selectors) image.selectors.push_back(PlaceSelector(selector, places));
     image.words.insert(image.words.end(), hook.words.begin(), hook.words.end());
     for (const auto& set : hook.sets) {
       for (const std::uint64_t number : set) image.sets.push_back({.number = number, .set = sets, .pad = 0});

@@ -18,6 +18,7 @@ struct TableSizes {
   std::uint32_t words = 0;
   std::uint32_t sets = 0;
   std::uint32_t set_entries = 0;
+  std::uint32_t marks = 0;
 };
 TableSizes SizesOf(const policy::tracing::CompiledPolicy& policy);
 
@@ -29,6 +30,7 @@ struct TablePlaces {
   std::uint32_t life = 0;
   Range hooks, selectors, tests, words;
   std::uint32_t first_set = 0;
+  std::uint32_t first_mark = 0;
   std::vector<std::uint32_t> scopes;  // as CompiledPolicy::scopes
 };
 

@@ -16,7 +16,8 @@ namespace sluice::policy::tracing {
   X(kSigkill, "Sigkill", "argError", "Linux 5.3", "kills the process; argError has no effect, as in Tetragon")       \
   X(kSignal, "Signal", "argSig", "Linux 5.3", "sends the process a signal")                                          \
   X(kOverride, "Override", "argError argRegs argNewSymbol argNewAddr argNewOffset",                                  \
-    "system calls: CONFIG_BPF_KPROBE_OVERRIDE; security_* and lsmhooks: Linux 5.7; uprobes: Linux 6.18",             \
+    "system calls: CONFIG_FUNCTION_ERROR_INJECTION and trampolines; security_* and lsmhooks: Linux 5.7; uprobes: "   \
+    "Linux 6.18",                                                                                                    \
     "does not run the function: it returns argError")                                                                \
   X(kTrackSock, "TrackSock", "argSock", "", "remembers the process as the socket's owner")                           \
   X(kUntrackSock, "UntrackSock", "argSock", "", "forgets the socket's owner")                                        \

@@ -30,49 +30,12 @@ std::string_view ListOf(HookKind kind) {
 }
 
 void RefusePolicyFields(const TracingPolicy& policy, const PolicyField& spec) {
-  if (policy.loader) spec.At("loader").NotYet();
-  if (!policy.enforcer.empty()) spec.At("enforcers").NotYet();
   if (policy.nodes) spec.At("nodeSelector").NotYet();
-}
-
-// The place where a program may return an error instead of the function.
-std::optional<HookPoint> DenyingPoint(HookPoint point) {
-  switch (point.kind) {
-    case HookPoint::Kind::kLsm:
-      return point;
-    case HookPoint::Kind::kFunction:
-    case HookPoint::Kind::kTrampoline:
-      point.kind = HookPoint::Kind::kDenyingFunction;
-      return point;
-    case HookPoint::Kind::kSyscall:
-    case HookPoint::Kind::kRawTracepoint:
-    case HookPoint::Kind::kDenyingFunction:
-    case HookPoint::Kind::kTracepoint:
-    case HookPoint::Kind::kProgram:
-    case HookPoint::Kind::kStaticProbe:
-      break;
-  }
-  return std::nullopt;
 }
 
 bool Overrides(const CompiledHook& hook) {
   return std::any_of(hook.selectors.begin(), hook.selectors.end(),
                      [](const sl_hook_selector& one) { return (one.actions & SL_HOOK_ACTION_OVERRIDE) != 0; });
-}
-
-// What the tables can say, and the kernel's programs do not do.
-void RefuseUnenforced(const CompiledHook& hook, const PolicyField& field) {
-  const auto has_test = [&](sl_hook_test_kind kind) {
-    return std::any_of(hook.tests.begin(), hook.tests.end(), [&](const sl_hook_test& one) { return one.kind == kind; });
-  };
-  const auto has_selector = [&](auto has) { return std::any_of(hook.selectors.begin(), hook.selectors.end(), has); };
-  if (has_test(SL_HOOK_TEST_CHANGED_NAMESPACE)) field.At("selectors").NotYet("matchNamespaceChanges");
-  if (has_test(SL_HOOK_TEST_CHANGED_CAPABILITY)) field.At("selectors").NotYet("matchCapabilityChanges");
-  if (has_selector([](const sl_hook_selector& one) {
-        return ((one.actions | one.return_actions) &
-                (SL_HOOK_ACTION_NOTIFY_ENFORCER | SL_HOOK_ACTION_CLEAR_ENFORCER)) != 0;
-      }))
-    field.At("selectors").NotYet("NotifyEnforcer");
 }
 
 // A hook for each of its points.
@@ -83,11 +46,10 @@ void CompileHook(const HookParts& parts, std::size_t source, const PolicyField& 
   }
   CompileArguments(parts, field, hook);
   CompileSelectors(parts, field, hook, compiled.scopes);
-  RefuseUnenforced(hook, field);
   const bool overrides = Overrides(hook);
   for (const HookPoint& point : parts.points) {
     const std::optional<HookPoint> where = overrides ? DenyingPoint(point) : point;
-    if (!where) return field.At("selectors").NotYet("Override of system calls, tracepoints and programs");
+    if (!where) return field.At("selectors").NotYet("Override of tracepoints and programs");
     hook.point = *where;
     compiled.hooks.push_back(hook);
   }
@@ -109,7 +71,7 @@ std::optional<std::vector<TracepointField>> FieldsOf(const HookPoint& point, con
 
 // uprobes and usdts: each place has arguments of its own.
 void CompileInProgram(const TracingPolicy& policy, std::size_t source, const CompileOptions& options,
-                      const PolicyField& field, CompiledPolicy& compiled) {
+                      const PolicyField& field, std::vector<CompiledHook>& marking, CompiledPolicy& compiled) {
   const Hook& hook = policy.hooks[source];
   for (ProgramPlace& place : PlacesInProgram(hook, options, field)) {
     CompileHook({.policy = policy,
@@ -117,18 +79,20 @@ void CompileInProgram(const TracingPolicy& policy, std::size_t source, const Com
                  .options = options,
                  .points = {std::move(place.point)},
                  .fields = {},
+                 .marking = &marking,
                  .probe_arguments = std::move(place.arguments)},
                 source, field, compiled);
   }
 }
 
 void CompileOne(const TracingPolicy& policy, std::size_t source, const CompileOptions& options,
-                const PolicyField& field, CompiledPolicy& compiled) {
+                const PolicyField& field, std::vector<CompiledHook>& marking, CompiledPolicy& compiled) {
   const Hook& hook = policy.hooks[source];
   if (hook.kind == HookKind::kUprobe || hook.kind == HookKind::kUsdt)
-    return CompileInProgram(policy, source, options, field, compiled);
-  HookParts parts{.policy = policy, .hook = hook, .options = options, .points = PointsOf(policy, hook, field)};
+    return CompileInProgram(policy, source, options, field, marking, compiled);
+  HookParts parts{.policy = policy, .hook = hook, .options = options, .points = PointsOf(policy, hook, options, field)};
   if (parts.points.empty()) return;
+  parts.marking = &marking;
   if (parts.points.front().kind == HookPoint::Kind::kTracepoint) {
     auto fields = FieldsOf(parts.points.front(), options, field);
     if (!fields) return;
@@ -137,22 +101,45 @@ void CompileOne(const TracingPolicy& policy, std::size_t source, const CompileOp
   CompileHook(parts, source, field, compiled);
 }
 
+// `loader`: a hook where files become code of a process, which are programs and libraries.
+void WithLoader(const TracingPolicy& written, std::shared_ptr<const TracingPolicy>* policy) {
+  constexpr std::uint64_t kExecutable = 4;  // PROT_EXEC
+  Hook hook{
+      .kind = HookKind::kKprobe, .place = written.place, .target = FunctionTarget{.function = "security_mmap_file"}};
+  hook.message = "loader";
+  hook.args = {{.index = 0, .type = ArgType::kFile}, {.index = 1, .type = ArgType::kUint64, .label = "prot"}};
+  HookSelector& selector = hook.selectors.emplace_back();
+  ArgumentFilter executable{.argument = 1, .second = {}, .op = Operator::kMask, .values = {}};
+  executable.values.numbers.push_back({kExecutable, kExecutable});
+  ArgumentFilter of_file{.argument = 0, .second = {}, .op = Operator::kPrefix, .values = {}};
+  of_file.values.texts.emplace_back("/");
+  selector.args = {std::move(executable), std::move(of_file)};
+  auto with_hook = std::make_shared<TracingPolicy>(written);
+  with_hook->hooks.push_back(std::move(hook));
+  *policy = std::move(with_hook);
+}
+
 }  // namespace
 
-Compilation Compile(const std::shared_ptr<const TracingPolicy>& policy, const CompileOptions& options) {
+Compilation Compile(const std::shared_ptr<const TracingPolicy>& written, const CompileOptions& options) {
+  std::shared_ptr<const TracingPolicy> policy = written;
   Compilation result;
+  if (written->loader) WithLoader(*written, &policy);
   const PolicyField spec(*policy, result.problems);
   auto compiled = std::make_shared<CompiledPolicy>();
   compiled->policy = policy;
   compiled->scopes.push_back(policy->scope);
   RefusePolicyFields(*policy, spec);
+  std::vector<CompiledHook> marking;
   std::map<std::string_view, std::size_t> counts;
   for (std::size_t i = 0; i < policy->hooks.size(); ++i) {
     const Hook& hook = policy->hooks[i];
     const std::string_view list = ListOf(hook.kind);
     const PolicyField field = spec.At(list, counts[list]++).From(hook.place);
-    CompileOne(*policy, i, options, field, *compiled);
+    CompileOne(*policy, i, options, field, marking, *compiled);
   }
+  CompileEnforcer(*policy, options, spec, *compiled);
+  compiled->hooks.insert(compiled->hooks.end(), marking.begin(), marking.end());
   if (result.problems.empty()) result.policy = std::move(compiled);
   return result;
 }

@@ -45,6 +45,7 @@ struct Compilation {
 // result, which is compiled as an argument with index SL_HOOK_INDEX_RETURN; and does everything at the return.
 bool IsSyscallExit(const Hook& hook);
 
+// `loader` becomes a hook like others, after the policy's own: in CompiledPolicy::policy, too.
 Compilation Compile(const std::shared_ptr<const TracingPolicy>& policy, const CompileOptions& options = {});
 
 }  // namespace sluice::policy::tracing

@@ -68,6 +68,12 @@ std::optional<sl_hook_read> ReadOf(ArgType type) {
       return SL_HOOK_READ_BPF_PROGRAM;
     case ArgType::kBpfMap:
       return SL_HOOK_READ_BPF_MAP;
+    case ArgType::kBpfProg:
+      return SL_HOOK_READ_BPF_OBJECT;
+    case ArgType::kKiocb:
+      return SL_HOOK_READ_KIOCB;
+    case ArgType::kIovIter:
+      return SL_HOOK_READ_IOV_ITER;
     case ArgType::kPerfEvent:
       return SL_HOOK_READ_PERF_EVENT;
     default:
@@ -148,12 +154,29 @@ void CheckFitsListed(const HookParts& parts, const Argument& argument, const Pol
   }
 }
 
+// The type of args[n]; for `auto`, the one that the kernel says.
+ArgType TypeOf(const HookParts& parts, const Argument& argument, const PolicyField& field) {
+  const bool is_result = parts.hook.return_arg && &argument == &*parts.hook.return_arg;
+  const bool asks = argument.type == ArgType::kAuto && !is_result && argument.source == Argument::Source::kFunction &&
+                    argument.resolve.empty() && !IsSyscall(parts) && !IsOfProgram(parts);
+  if (!asks || parts.options.types == nullptr) return argument.type;
+  if (parts.points.size() > 1) {
+    field.At("type").NotYet("auto for a list of functions");
+    return ArgType::kNop;
+  }
+  const auto type = parts.options.types->TypeOf(parts.points.front(), argument.index);
+  if (type.ok()) return *type;
+  field.At("type").Error(Message(type.status()));
+  return ArgType::kNop;
+}
+
 sl_hook_argument CompileValue(const HookParts& parts, const Argument& argument, const PolicyField& field) {
   const bool of_function = argument.source == Argument::Source::kFunction;
   if (of_function && IsSyscall(parts)) CheckFitsSyscall(argument, field);
   if (of_function && IsOfProgram(parts)) CheckFitsProgram(argument, field);
   if (argument.type == ArgType::kConstBuf) field.At("type").NotYet("const_buf outside of a tracepoint's record");
-  return CompileRead(argument, argument.type, of_function && (IsSyscall(parts) || IsOfProgram(parts)), field);
+  return CompileRead(argument, TypeOf(parts, argument, field), of_function && (IsSyscall(parts) || IsOfProgram(parts)),
+                     field);
 }
 
 sl_hook_argument CompileArgument(const HookParts& parts, const Argument& argument, const PolicyField& field) {

@@ -200,7 +200,14 @@ void AddNumbers(const ArgumentFilter& filter, bool is_signed, std::vector<sl_hoo
 // The numbers of a list of system calls.
 void AddList(const HookParts& parts, const List& list, const PolicyField& field, std::vector<NumberRange>& numbers) {
   const auto number_of = parts.options.syscall_number;
-  if (list.type != List::Type::kSyscalls || number_of == nullptr) return field.NotYet("list:" + list.name);
+  if (number_of == nullptr) return field.NotYet("list:" + list.name);
+  if (list.type == List::Type::kGeneratedSyscalls) {
+    for (const std::string& name : GeneratedSyscalls(list, parts.options)) {
+      const std::uint32_t number = *number_of(name);
+      numbers.push_back({number, number});
+    }
+    return;
+  }
   for (const std::string& value : list.values) {
     const std::optional<std::string_view> name = ListedSyscall(value);
     if (!name) return field.NotYet(fmt::format("{}, a call of another ABI,", value));

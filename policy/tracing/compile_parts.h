@@ -1,6 +1,7 @@
 // What the files of the compiler share. Not for others: they use policy/tracing/compile.h.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,7 @@ struct HookParts {
   const CompileOptions& options;
   std::vector<HookPoint> points;                  // at least one
   std::vector<TracepointField> fields = {};       // of a tracepoint whose arguments are in a record
+  std::vector<CompiledHook>* marking = nullptr;   // hooks that mark processes are put here
   std::vector<std::string> probe_arguments = {};  // of a static probe, as its note says them
 };
 
@@ -47,8 +49,23 @@ bool IsOfProgram(const HookParts& parts);
 // one that this is compiled for.
 std::optional<std::string_view> ListedSyscall(std::string_view value);
 
+// "dup" for each call of this machine whose function, "sys_dup", the list's pattern matches.
+std::vector<std::string> GeneratedSyscalls(const List& list, const CompileOptions& options);
+
+// Where a function or the functions of a list are; empty: problems of `field` say why they are nowhere.
+std::vector<HookPoint> PointsOfList(const List& list, HookPoint::Kind of_function, const CompileOptions& options,
+                                    const PolicyField& field);
+const List& ListOf(const TracingPolicy& policy, const std::string& name);
+
+// Hooks for the policy's enforcer.
+void CompileEnforcer(const TracingPolicy& policy, const CompileOptions& options, const PolicyField& spec,
+                     CompiledPolicy& compiled);
+// The place where a program may return an error instead of the function; absent: there is none.
+std::optional<HookPoint> DenyingPoint(HookPoint point);
+
 // Where the hook is attached; empty: problems say why it cannot be.
-std::vector<HookPoint> PointsOf(const TracingPolicy& policy, const Hook& hook, const PolicyField& field);
+std::vector<HookPoint> PointsOf(const TracingPolicy& policy, const Hook& hook, const CompileOptions& options,
+                                const PolicyField& field);
 
 // A place in a program, and what is read there.
 struct ProgramPlace {

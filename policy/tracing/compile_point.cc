@@ -1,7 +1,10 @@
 // Where hooks are attached.
+#include <re2/re2.h>
+
 #include <algorithm>
 
 #include "policy/tracing/compile_parts.h"
+#include "policy/tracing/limits.h"
 #include "policy/tracing/syscalls.h"
 
 namespace sluice::policy::tracing {
@@ -22,36 +25,38 @@ void AddListedSyscall(std::string_view value, const PolicyField& field, std::vec
   points.push_back({.kind = HookPoint::Kind::kSyscall, .group = "", .name = std::string(*name)});
 }
 
-std::vector<HookPoint> PointsOfList(const List& list, HookPoint::Kind of_function, const PolicyField& field) {
+// Of the kernel's functions, those that the list's pattern matches.
+std::vector<HookPoint> PointsOfPattern(const List& list, HookPoint::Kind of_function, const CompileOptions& options,
+                                       const PolicyField& field) {
   std::vector<HookPoint> points;
-  switch (list.type) {
-    case List::Type::kFunctions:
-      for (const std::string& name : list.values) points.push_back({.kind = of_function, .group = "", .name = name});
-      break;
-    case List::Type::kSyscalls:
-      for (const std::string& value : list.values) AddListedSyscall(value, field, points);
-      break;
-    case List::Type::kGeneratedSyscalls:
-    case List::Type::kGeneratedFtrace:
-      field.Error(fmt::format(
-          "list {} is to be made from the running kernel: Sluice does not enforce such lists yet. Name its {}",
-          list.name, list.type == List::Type::kGeneratedSyscalls ? "system calls" : "functions"));
-      break;
+  if (options.formats == nullptr) {
+    field.NotYet(fmt::format("list {}, without the kernel's functions,", list.name));
+    return points;
   }
+  const auto functions = options.formats->Functions();
+  if (!functions.ok()) {
+    field.Error(Message(functions.status()));
+    return points;
+  }
+  const RE2 pattern(list.pattern, RE2::Quiet);
+  for (const std::string& name : *functions) {
+    if (RE2::PartialMatch(name, pattern)) points.push_back({.kind = of_function, .group = "", .name = name});
+  }
+  if (points.empty())
+    field.Error(fmt::format("no function of this kernel matches list {}: {}", list.name, list.pattern));
   return points;
 }
 
 std::vector<HookPoint> PointsOfFunction(const TracingPolicy& policy, const FunctionTarget& target,
-                                        HookPoint::Kind of_function, const PolicyField& field) {
+                                        HookPoint::Kind of_function, const CompileOptions& options,
+                                        const PolicyField& field) {
   if (target.list.empty()) {
     if (!target.syscall) return {{.kind = of_function, .group = "", .name = target.function}};
     return {{.kind = HookPoint::Kind::kSyscall,
              .group = "",
              .name = std::string(SyscallOfFunction(target.function).value_or(target.function))}};
   }
-  const auto list =
-      std::find_if(policy.lists.begin(), policy.lists.end(), [&](const List& one) { return one.name == target.list; });
-  return PointsOfList(*list, of_function, field.At("call"));
+  return PointsOfList(ListOf(policy, target.list), of_function, options, field.At("call"));
 }
 
 std::vector<HookPoint> PointsOfTracepoint(const Hook& hook, const PolicyField& field) {
@@ -74,6 +79,46 @@ std::vector<HookPoint> PointsOfTracepoint(const Hook& hook, const PolicyField& f
 
 }  // namespace
 
+const List& ListOf(const TracingPolicy& policy, const std::string& name) {
+  return *std::find_if(policy.lists.begin(), policy.lists.end(), [&](const List& one) { return one.name == name; });
+}
+
+std::vector<std::string> GeneratedSyscalls(const List& list, const CompileOptions& options) {
+  std::vector<std::string> names;
+  const RE2 pattern(list.pattern, RE2::Quiet);
+  for (const SystemCall& call : SystemCalls()) {
+    const std::string name(call.name);
+    if (options.syscall_number == nullptr || !options.syscall_number(name)) continue;
+    if (RE2::PartialMatch("sys_" + name, pattern)) names.push_back(name);
+  }
+  return names;
+}
+
+std::vector<HookPoint> PointsOfList(const List& list, HookPoint::Kind of_function, const CompileOptions& options,
+                                    const PolicyField& field) {
+  std::vector<HookPoint> points;
+  switch (list.type) {
+    case List::Type::kFunctions:
+      for (const std::string& name : list.values) points.push_back({.kind = of_function, .group = "", .name = name});
+      break;
+    case List::Type::kSyscalls:
+      for (const std::string& value : list.values) AddListedSyscall(value, field, points);
+      break;
+    case List::Type::kGeneratedSyscalls:
+      for (const std::string& name : GeneratedSyscalls(list, options))
+        points.push_back({.kind = HookPoint::Kind::kSyscall, .group = "", .name = name});
+      if (points.empty())
+        field.Error(fmt::format("no system call of this machine matches list {}: {}", list.name, list.pattern));
+      break;
+    case List::Type::kGeneratedFtrace:
+      points = PointsOfPattern(list, of_function, options, field);
+      break;
+  }
+  if (points.size() <= kMaxHooks) return points;
+  field.Error(fmt::format("list {} has {} functions: at most {} are possible", list.name, points.size(), kMaxHooks));
+  return {};
+}
+
 bool IsSyscallExit(const Hook& hook) {
   const auto* target = std::get_if<TracepointTarget>(&hook.target);
   return hook.kind == HookKind::kTracepoint && target != nullptr && target->subsystem == "syscalls" &&
@@ -92,12 +137,15 @@ bool IsOfProgram(const HookParts& parts) {
   return kind == HookPoint::Kind::kProgram || kind == HookPoint::Kind::kStaticProbe;
 }
 
-std::vector<HookPoint> PointsOf(const TracingPolicy& policy, const Hook& hook, const PolicyField& field) {
+std::vector<HookPoint> PointsOf(const TracingPolicy& policy, const Hook& hook, const CompileOptions& options,
+                                const PolicyField& field) {
   switch (hook.kind) {
     case HookKind::kKprobe:
-      return PointsOfFunction(policy, std::get<FunctionTarget>(hook.target), HookPoint::Kind::kFunction, field);
+      return PointsOfFunction(policy, std::get<FunctionTarget>(hook.target), HookPoint::Kind::kFunction, options,
+                              field);
     case HookKind::kFentry:
-      return PointsOfFunction(policy, std::get<FunctionTarget>(hook.target), HookPoint::Kind::kTrampoline, field);
+      return PointsOfFunction(policy, std::get<FunctionTarget>(hook.target), HookPoint::Kind::kTrampoline, options,
+                              field);
     case HookKind::kTracepoint:
     case HookKind::kRawTracepoint:
       return PointsOfTracepoint(hook, field);

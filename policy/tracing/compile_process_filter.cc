@@ -27,20 +27,44 @@ std::uint32_t HostInode(const HookParts& parts, NamespaceType type, const Policy
   return inode;
 }
 
-FilterTests CompilePids(const PidFilter& filter, const PolicyField& field) {
+FilterTests CompilePids(const PidFilter& filter) {
   FilterTests out{.negated = filter.negated, .tests = {}};
-  if (filter.in_namespace && filter.follow_forks) field.At("followForks").NotYet("it together with isNamespacePID");
   const sl_hook_field of_process = filter.in_namespace ? SL_HOOK_FIELD_NAMESPACED_PID : SL_HOOK_FIELD_PID;
   for (const std::uint32_t pid : filter.pids) {
-    out.tests.push_back(filter.follow_forks ? MakeTest(SL_HOOK_TEST_FORKED_FROM, SL_HOOK_FIELD_PID, pid)
+    out.tests.push_back(filter.follow_forks ? MakeTest(SL_HOOK_TEST_FORKED_FROM, of_process, pid)
                                             : EqualNumber(of_process, pid));
   }
   return out;
 }
 
-FilterTests CompileBinaries(const BinaryFilter& filter, sl_hook_field of_process, const PolicyField& field,
-                            CompiledHook& compiled) {
-  if (filter.follow_children) field.At("followChildren").NotYet();
+// A process is marked when it executes one of the programs, and its children with it. The mark's number counts from 0
+// within the policy.
+FilterTests CompileFollowed(const HookParts& parts, const BinaryFilter& filter, CompiledHook& compiled) {
+  const std::size_t mark = parts.marking->size();
+  CompiledHook marking{
+      .point = {.kind = HookPoint::Kind::kRawTracepoint, .group = "sched", .name = "sched_process_exec"},
+      .place = parts.hook.place};
+  for (const std::string& path : filter.paths)
+    marking.tests.push_back(TextTest(SL_HOOK_TEST_EQUAL, SL_HOOK_FIELD_PROCESS_BINARY, path, marking));
+  const std::size_t last = marking.tests.size() - 1;
+  for (sl_hook_test& test : marking.tests) test.filter_last = test.selector_last = static_cast<std::uint16_t>(last);
+  marking.hook.test_count = static_cast<std::uint16_t>(marking.tests.size());
+  marking.hook.flags = SL_HOOK_NEEDS_BINARY | SL_HOOK_NEEDS_EXECS;
+  sl_hook_selector selector{};
+  selector.actions = SL_HOOK_ACTION_MARK;
+  selector.error = static_cast<std::int32_t>(mark);
+  marking.selectors.push_back(selector);
+  parts.marking->push_back(std::move(marking));
+  compiled.hook.flags |= SL_HOOK_NEEDS_EXECS;
+  return {.negated = filter.op == SetOperator::kNotIn,
+          .tests = {MakeTest(SL_HOOK_TEST_MARKED, SL_HOOK_FIELD_PID, mark)}};
+}
+
+FilterTests CompileBinaries(const HookParts& parts, const BinaryFilter& filter, sl_hook_field of_process,
+                            const PolicyField& field, CompiledHook& compiled) {
+  if (filter.follow_children && of_process == SL_HOOK_FIELD_PROCESS_BINARY)
+    return CompileFollowed(parts, filter, compiled);
+  if (filter.follow_children) field.At("followChildren").NotYet("it for parents");
   compiled.hook.flags |= SL_HOOK_NEEDS_BINARY;
   FilterTests out;
   sl_hook_test_kind kind = SL_HOOK_TEST_EQUAL;
@@ -108,13 +132,15 @@ std::vector<FilterTests> CompileProcessFilters(const HookParts& parts, const Hoo
                                                const PolicyField& field, CompiledHook& compiled,
                                                std::vector<Scope>& scopes) {
   std::vector<FilterTests> filters;
+  if (!selector.namespace_changes.empty() || !selector.capability_changes.empty())
+    compiled.hook.flags |= SL_HOOK_NEEDS_EXECS;
   const auto each = [&](const auto& list, std::string_view key, auto add) {
     for (std::size_t i = 0; i < list.size(); ++i) add(list[i], field.At(key, i));
   };
   each(selector.workloads, "matchWorkloads",
        [&](const Scope& scope, const PolicyField&) { filters.push_back(CompileWorkload(scope, scopes)); });
   each(selector.pids, "matchPIDs",
-       [&](const PidFilter& one, const PolicyField& at) { filters.push_back(CompilePids(one, at)); });
+       [&](const PidFilter& one, const PolicyField&) { filters.push_back(CompilePids(one)); });
   each(selector.namespaces, "matchNamespaces",
        [&](const NamespaceFilter& one, const PolicyField& at) { filters.push_back(CompileNamespace(parts, one, at)); });
   each(selector.namespace_changes, "matchNamespaceChanges",
@@ -126,10 +152,10 @@ std::vector<FilterTests> CompileProcessFilters(const HookParts& parts, const Hoo
     AddCapabilities(parts, one, SL_HOOK_TEST_CHANGED_CAPABILITY, at, filters);
   });
   each(selector.binaries, "matchBinaries", [&](const BinaryFilter& one, const PolicyField& at) {
-    filters.push_back(CompileBinaries(one, SL_HOOK_FIELD_PROCESS_BINARY, at, compiled));
+    filters.push_back(CompileBinaries(parts, one, SL_HOOK_FIELD_PROCESS_BINARY, at, compiled));
   });
   each(selector.parent_binaries, "matchParentBinaries", [&](const BinaryFilter& one, const PolicyField& at) {
-    filters.push_back(CompileBinaries(one, SL_HOOK_FIELD_PARENT_BINARY, at, compiled));
+    filters.push_back(CompileBinaries(parts, one, SL_HOOK_FIELD_PARENT_BINARY, at, compiled));
   });
   return filters;
 }

@@ -22,6 +22,7 @@ struct HookPoint {
     kLsm,              // `name`: "file_open"
     kTrampoline,       // `name`: a function, by fentry and fexit
     kDenyingFunction,  // the same, where a program may return an error in the function's place
+    kDenyingSyscall,   // a system call, where a program may return an error in its place
     kTracepoint,       // `group` and `name`; its arguments are in a record
     kProgram,          // `group`: path of a program or library, `name`: what the policy says, `offset`: in the file
     kStaticProbe,      // likewise; `name`: "provider:name", and `counter` is that of the probe

@@ -171,6 +171,10 @@ struct Context {
     std::vector<std::uint64_t> numbers;
     for (const List& list : policy.lists) {
       if (!Any(filter.values.lists, [&](const std::string& name) { return name == list.name; })) continue;
+      if (list.type == List::Type::kGeneratedSyscalls) {
+        for (const std::string& name : GeneratedSyscalls(list, options))
+          numbers.push_back(*options.syscall_number(name));
+      }
       for (const std::string& value : list.values) {
         if (const auto name = ListedSyscall(value)) numbers.push_back(options.syscall_number(*name).value());
       }
@@ -189,8 +193,15 @@ bool HoldsFor(const ArgumentFilter& filter, const std::vector<Argument>& argumen
 bool PidHolds(const PidFilter& filter, const ProcessFacts& process) {
   const auto is_one = [&](std::uint32_t pid) { return Any(filter.pids, [&](auto value) { return value == pid; }); };
   bool matches = is_one(filter.in_namespace ? process.namespaced_pid : process.pid);
-  if (filter.follow_forks) matches = matches || Any(process.ancestors, is_one);
+  const std::vector<std::uint32_t>& ancestors = filter.in_namespace ? process.namespaced_ancestors : process.ancestors;
+  if (filter.follow_forks) matches = matches || Any(ancestors, is_one);
   return matches != filter.negated;
+}
+
+bool WasExecuted(const BinaryFilter& filter, const ProcessFacts& process) {
+  return Any(process.executed, [&](const std::string& path) {
+    return Any(filter.paths, [&](const std::string& value) { return path == value; });
+  });
 }
 
 bool BinaryHolds(const BinaryFilter& filter, const std::optional<std::string>& path) {
@@ -250,7 +261,11 @@ bool ProcessHolds(const HookSelector& selector, const Facts& facts, const Contex
   };
   return All(selector.workloads, [&](const Scope& one) { return Includes(one, context.policy.name, facts.subject); }) &&
          All(selector.pids, [&](const PidFilter& one) { return PidHolds(one, process); }) &&
-         All(selector.binaries, [&](const BinaryFilter& one) { return BinaryHolds(one, process.binary); }) &&
+         All(selector.binaries,
+             [&](const BinaryFilter& one) {
+               return one.follow_children ? WasExecuted(one, process) != (one.op == SetOperator::kNotIn)
+                                          : BinaryHolds(one, process.binary);
+             }) &&
          All(selector.parent_binaries,
              [&](const BinaryFilter& one) { return BinaryHolds(one, process.parent_binary); }) &&
          All(selector.namespaces, [&](const NamespaceFilter& one) { return NamespaceHolds(one, process, options); }) &&

@@ -175,9 +175,15 @@ class TableReader {
         return AddressHolds(test);
       case SL_HOOK_TEST_SCOPE:
         return Includes(policy_->scopes[test.first], policy_->policy->name, facts_->subject);
-      case SL_HOOK_TEST_FORKED_FROM:
-        return process.pid == test.first ||
-               std::find(process.ancestors.begin(), process.ancestors.end(), test.first) != process.ancestors.end();
+      case SL_HOOK_TEST_FORKED_FROM: {
+        const bool namespaced = test.field == SL_HOOK_FIELD_NAMESPACED_PID;
+        const auto& ancestors = namespaced ? process.namespaced_ancestors : process.ancestors;
+        return (namespaced ? process.namespaced_pid : process.pid) == test.first ||
+               std::find(ancestors.begin(), ancestors.end(), test.first) != ancestors.end();
+      }
+      case SL_HOOK_TEST_MARKED:
+        return std::any_of(process.executed.begin(), process.executed.end(),
+                           [&](const std::string& path) { return Marks(path, test.first); });
       case SL_HOOK_TEST_CHANGED_NAMESPACE:
         return process.namespaces[test.detail] != process.namespaces_at_exec[test.detail];
       case SL_HOOK_TEST_CHANGED_CAPABILITY: {
@@ -187,6 +193,17 @@ class TableReader {
       default:
         return NumberHolds(test);
     }
+  }
+
+  // Whether the hook that puts the mark on processes does so for this program.
+  bool Marks(const std::string& path, std::uint64_t mark) const {
+    Facts executing;
+    executing.process.binary = path;
+    return std::any_of(policy_->hooks.begin(), policy_->hooks.end(), [&](const CompiledHook& one) {
+      const sl_hook_selector& selector = one.selectors.front();
+      return (selector.actions & SL_HOOK_ACTION_MARK) != 0 && static_cast<std::uint64_t>(selector.error) == mark &&
+             TableReader(*policy_, one, executing).FirstSelector(0, one.tests.size()).has_value();
+    });
   }
 
   const CompiledPolicy* policy_;

@@ -31,7 +31,8 @@ struct ValueFacts {
 struct ProcessFacts {
   std::uint32_t pid = 0;
   std::uint32_t namespaced_pid = 0;
-  std::vector<std::uint32_t> ancestors;  // pids of the living ones
+  std::vector<std::uint32_t> ancestors;             // pids of the living ones
+  std::vector<std::uint32_t> namespaced_ancestors;  // pids of those in the process's own pid namespace, there
   // By NamespaceType and by CapabilitySet: now, and after the last exec.
   std::array<std::uint32_t, kNamespaceTypeCount> namespaces{};
   std::array<std::uint32_t, kNamespaceTypeCount> namespaces_at_exec{};
@@ -39,6 +40,7 @@ struct ProcessFacts {
   std::array<std::uint64_t, 3> capabilities_at_exec{};
   std::optional<std::string> binary;
   std::optional<std::string> parent_binary;
+  std::vector<std::string> executed;  // programs of the process and of those that it was forked from, at any time
 };
 
 struct Facts {

@@ -34,12 +34,16 @@ StatusOr<std::vector<TracepointField>> ParseTracepointFormat(std::string_view te
 // The fields common to all records are at the begin, where programs find something else.
 inline constexpr std::uint32_t kFirstOwnOffset = 8;
 
+// What tracefs says. Pure: the running kernel's is kernel/bpf/tracing_files.h.
 class TracepointFormats {
  public:
   virtual ~TracepointFormats() = default;
 
   // In the order of the format, the common ones first. NotFound: this kernel has no such tracepoint, or no tracefs.
   virtual StatusOr<std::vector<TracepointField>> FieldsOf(const std::string& group, const std::string& name) const = 0;
+  // Names of the kernel's functions that can be traced, each of which only one function has. NotFound: the kernel does
+  // not say.
+  virtual StatusOr<std::vector<std::string>> Functions() const = 0;
 };
 
 }  // namespace sluice::policy::tracing

@@ -42,7 +42,8 @@ void NameNumber(std::uint64_t number, ArgType type, v1::HookArgument* out) {
 
 // Of others with a path, `number` is something else.
 bool HasMode(sl_hook_read read) {
-  return read == SL_HOOK_READ_FILE || read == SL_HOOK_READ_PATH || read == SL_HOOK_READ_BINPRM;
+  return read == SL_HOOK_READ_FILE || read == SL_HOOK_READ_PATH || read == SL_HOOK_READ_BINPRM ||
+         read == SL_HOOK_READ_KIOCB;
 }
 
 void SetFile(const HookValue& value, v1::HookFile* out) {
@@ -110,7 +111,8 @@ void SetCredentials(const sl_hook_cred& cred, v1::HookCredentials* out) {
 
 void SetObject(const HookValue& value, v1::HookObject* out) {
   out->set_name(ToUtf8(value.text));
-  if (value.read == SL_HOOK_READ_BPF_PROGRAM) out->set_kind(BpfProgramTypeName(value.number));
+  if (value.read == SL_HOOK_READ_BPF_PROGRAM || value.read == SL_HOOK_READ_BPF_OBJECT)
+    out->set_kind(BpfProgramTypeName(value.number));
   if (value.read == SL_HOOK_READ_BPF_MAP) out->set_kind(BpfMapTypeName(value.number));
   if (value.read == SL_HOOK_READ_PERF_EVENT) out->set_kind(PerfTypeName(value.number));
   if (value.read == SL_HOOK_READ_USER_NAMESPACE) out->set_namespace_(static_cast<std::uint32_t>(value.number));
@@ -141,12 +143,14 @@ void SetValue(const HookValue& value, const Argument& wanted, const sl_hook_argu
       return out->set_text(ToUtf8(value.text));
     case SL_HOOK_READ_BYTES:
     case SL_HOOK_READ_IOVEC:
+    case SL_HOOK_READ_IOV_ITER:
       return out->set_bytes_value(value.text);
     case SL_HOOK_READ_FD:
     case SL_HOOK_READ_FILE:
     case SL_HOOK_READ_PATH:
     case SL_HOOK_READ_DENTRY:
     case SL_HOOK_READ_BINPRM:
+    case SL_HOOK_READ_KIOCB:
       return SetFile(value, out->mutable_file());
     case SL_HOOK_READ_SOCK:
     case SL_HOOK_READ_SOCKET:
@@ -166,6 +170,7 @@ void SetValue(const HookValue& value, const Argument& wanted, const sl_hook_argu
     case SL_HOOK_READ_LOAD_INFO:
     case SL_HOOK_READ_BPF_PROGRAM:
     case SL_HOOK_READ_BPF_MAP:
+    case SL_HOOK_READ_BPF_OBJECT:
     case SL_HOOK_READ_PERF_EVENT:
       return SetObject(value, out->mutable_object());
     case SL_HOOK_READ_NOTHING:

@@ -32,7 +32,7 @@ constexpr ActionName kActions[] = {
     {SL_HOOK_ACTION_NOTIFY_ENFORCER, v1::Hook::NOTIFY_ENFORCER},
     {SL_HOOK_ACTION_CLEAR_ENFORCER, v1::Hook::CLEAR_ENFORCER},
 };
-static_assert(std::size(kActions) == SL_HOOK_ACTION_COUNT);
+static_assert(std::size(kActions) + 2 == SL_HOOK_ACTION_COUNT, "but ENFORCE and MARK, which make no event");
 
 // A tracepoint on a system call is shown as the policy's tracepoint, however it is attached.
 void SetPlace(const policy::tracing::Hook& hook, const HookPoint& point, v1::Hook* out) {

@@ -1,8 +1,11 @@
 // Hooks on functions of the kernel by kprobe and kretprobe.
 #include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include <algorithm>
 #include <cstring>
@@ -124,6 +127,73 @@ TEST_F(HookedFunction, AListHasAHookOnEachOfItsFunctions) {
   EXPECT_THAT(attached, ElementsAre("kprobe security_file_open", "kprobe security_inode_getattr"));
   const pid_t child = Open(file_);
   EXPECT_THAT(Seen(child), AllOf(Each("list"), testing::SizeIs(Gt(0U))));
+}
+
+TEST_F(HookedFunction, AGeneratedListHasTheFunctionsOfThisKernel) {
+  Apply("list",
+        "{lists: [{name: opens, type: generated_ftrace, pattern: \"^security_(file_open|inode_getattr)$\"}], kprobes: "
+        "[{call: \"list:opens\", syscall: false}]}");
+  std::vector<std::string> attached;
+  const auto list = hooks_->tables().List();
+  for (const auto& hook : list.at(0).hooks) attached.push_back(hook.attached);
+  EXPECT_THAT(attached, ElementsAre("kprobe security_file_open", "kprobe security_inode_getattr"));
+}
+
+// What a write is about: its file, and the bytes of its first buffer.
+TEST_F(HookedFunction, AWriteInProgress) {
+  Apply("write",
+        "{kprobes: [{call: random_write_iter, syscall: false, args: [{index: 0, type: kiocb}, {index: 1, type: "
+        "iov_iter}]}]}");
+  const auto written = [&](const std::vector<std::string>& parts) {
+    EXPECT_EQ(Reap(Fork([&] {
+                const int fd = open("/dev/urandom", O_WRONLY);
+                std::vector<iovec> vectors;
+                for (const std::string& part : parts)
+                  vectors.push_back({.iov_base = const_cast<char*>(part.data()), .iov_len = part.size()});
+                const ssize_t size = parts.size() == 1 ? write(fd, parts[0].data(), parts[0].size())
+                                                       : writev(fd, vectors.data(), static_cast<int>(vectors.size()));
+                _exit(size > 0 ? 0 : 1);
+              })),
+              0);
+    const auto record = hooks_->WaitFor([](const HookRecord&) { return true; });
+    EXPECT_TRUE(record.ok()) << record.status();
+    return record.ok() ? record->Text(0) + " " + record->Text(1) : "";
+  };
+  EXPECT_EQ(written({"entropy"}), "/dev/urandom entropy");
+  EXPECT_EQ(written({"first", "second"}), "/dev/urandom first");
+}
+
+// The type is what the kernel says: a BPF program.
+TEST_F(HookedFunction, AnArgumentOfItsOwnType) {
+  Apply("program", "{kprobes: [{call: security_bpf_prog, syscall: false, args: [{index: 0, type: auto}]}]}");
+  const auto load = [](const char* name, bpf_prog_type type) {
+    const bpf_insn instructions[] = {
+        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .src_reg = 0, .off = 0, .imm = 0},
+        {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
+    const Fd program(bpf_prog_load(type, name, "GPL", instructions, std::size(instructions), nullptr));
+    EXPECT_TRUE(program.valid()) << strerror(errno);
+  };
+  load("sl_named", BPF_PROG_TYPE_SOCKET_FILTER);
+  const auto record = hooks_->WaitFor([](const HookRecord& one) { return one.Text(0) == "sl_named"; });
+  ASSERT_TRUE(record.ok()) << record.status();
+  EXPECT_EQ(record->event.arguments[0].read, SL_HOOK_READ_BPF_OBJECT);
+  EXPECT_EQ(record->event.arguments[0].number, BPF_PROG_TYPE_SOCKET_FILTER);
+  const Status refused = hooks_->Apply(
+      PolicyText("refused", "{kprobes: [{call: security_bpf_prog, syscall: false, args: [{index: 3, type: auto}]}]}"));
+  EXPECT_THAT(Message(refused), HasSubstr("has no argument 3"));
+}
+
+// The program, its loader and its libraries; not a file that is only read.
+TEST_F(HookedFunction, TheLoaderSeesProgramsAndLibraries) {
+  Apply("loader", "{loader: true}");
+  const pid_t child = Fork([&] { Exec("/bin/cat", {"cat", file_}); });
+  EXPECT_EQ(Reap(child), 0);
+  std::vector<std::string> loaded;
+  for (const HookRecord& record : hooks_->Take()) {
+    if (record.event.pid == static_cast<__u32>(child)) loaded.push_back(record.Text(0));
+  }
+  EXPECT_THAT(loaded, AllOf(testing::Contains(HasSubstr("/libc.so")), testing::Contains(HasSubstr("/cat"))));
+  EXPECT_THAT(loaded, Each(testing::Not(file_)));
 }
 
 TEST_F(HookedFunction, ASocketsDestination) {

@@ -109,6 +109,40 @@ TEST_F(Trampoline, OverrideOfASecurityFunctionDenies) {
   EXPECT_EQ(ErrorOfOpen(other_), 0);
 }
 
+// Needs more than trampolines: the kernel must let system calls return errors that programs make.
+TEST_F(Trampoline, OverrideOfASystemCallDeniesOrNamesWhatIsMissing) {
+  const Status applied = hooks_->Apply(PolicyText(
+      "call",
+      fmt::format("{{kprobes: [{{call: sys_openat, syscall: true, args: [{{index: 1, type: string}}], selectors: "
+                  "[{{matchArgs: [{{index: 1, operator: Equal, values: [\"{}\"]}}], matchActions: [{{action: "
+                  "Override, argError: -13}}]}}]}}]}}",
+                  file_)));
+  if (!applied.ok()) {
+    EXPECT_TRUE(absl::IsFailedPrecondition(applied)) << applied;
+    EXPECT_THAT(std::string(applied.message()), HasSubstr("CONFIG_FUNCTION_ERROR_INJECTION"));
+    EXPECT_TRUE(hooks_->tables().List().empty());
+    return;
+  }
+  EXPECT_THAT(Attached(), HasSubstr("fmod_ret"));
+  EXPECT_EQ(ErrorOfOpen(file_), kNoAccess);
+  EXPECT_EQ(ErrorOfOpen(other_), 0);
+}
+
+TEST_F(Trampoline, AnEnforcerDeniesAFunction) {
+  const Status applied = hooks_->Apply(
+      PolicyText("enforcer",
+                 "{enforcers: [{calls: [security_file_open]}], fentries: [{call: security_inode_permission, syscall: "
+                 "false, args: [{index: 1, type: int}], selectors: [{matchPIDs: [{operator: In, followForks: true, "
+                 "values: [" +
+                     std::to_string(getpid()) +
+                     "]}], matchActions: [{action: NotifyEnforcer, argError: "
+                     "-13}]}]}]}"));
+  ASSERT_TRUE(applied.ok()) << applied;
+  EXPECT_EQ(ErrorOfOpen(file_), kNoAccess);
+  ASSERT_TRUE(hooks_->RemoveAll().ok());
+  EXPECT_EQ(ErrorOfOpen(file_), 0);
+}
+
 TEST_F(Trampoline, TheReturnOfADeniedCallIsSeen) {
   const Status applied = hooks_->Apply(PolicyText(
       "function",

@@ -57,8 +57,15 @@ ProcessFacts ThisProcess() {
   facts.pid = static_cast<std::uint32_t>(getpid());
   std::istringstream pids(StatusOf(getpid(), "NSpid"));
   for (std::uint32_t pid = 0; pids >> pid;) facts.namespaced_pid = pid;
+  bool in_namespace = true;  // those outside, and their ancestors, do not count
   for (pid_t pid = getppid(); pid > 0; pid = std::stoi(StatusOf(pid, "PPid"))) {
     facts.ancestors.push_back(static_cast<std::uint32_t>(pid));
+    const auto of_this = LinkOf("/proc/self/ns/pid"), of_ancestor = LinkOf(fmt::format("/proc/{}/ns/pid", pid));
+    in_namespace = in_namespace && of_this == of_ancestor;
+    std::istringstream numbers(StatusOf(pid, "NSpid"));
+    std::uint32_t number = 0;
+    while (numbers >> number) continue;
+    if (in_namespace) facts.namespaced_ancestors.push_back(number);
   }
   // By NamespaceType, and by CapabilitySet.
   constexpr const char* kFiles[] = {
@@ -68,6 +75,12 @@ ProcessFacts ThisProcess() {
   for (std::size_t i = 0; i < std::size(kSets); ++i) {
     facts.capabilities[i] = std::stoull(StatusOf(getpid(), kSets[i]), nullptr, 16);
   }
+  for (const std::uint32_t pid : facts.ancestors) {
+    if (const auto program = LinkOf(fmt::format("/proc/{}/exe", pid))) facts.executed.push_back(*program);
+  }
+  facts.executed.push_back(LinkOf("/proc/self/exe").value_or(""));
+  facts.namespaces_at_exec = facts.namespaces;
+  facts.capabilities_at_exec = facts.capabilities;
   facts.binary = LinkOf("/proc/self/exe");
   facts.parent_binary = LinkOf(fmt::format("/proc/{}/exe", getppid()));
   return facts;

@@ -71,9 +71,10 @@ TEST(TracingCompileActions, OverrideNeedsAPlaceThatMayReturnAnError) {
   const CompiledHook lsm = HookOf(Lsm("selectors: [{matchActions: [{action: Override, argError: -13}]}]"));
   EXPECT_EQ(lsm.selectors[0].error, -13);
   EXPECT_EQ(lsm.point.kind, HookPoint::Kind::kLsm);
-  EXPECT_EQ(
-      RefusalOf(Kprobe("call: sys_openat, selectors: [{matchActions: [{action: Override, argError: -1}]}]")),
-      "spec.kprobes[0].selectors: Sluice does not enforce Override of system calls, tracepoints and programs yet");
+  const CompiledHook call =
+      HookOf(Kprobe("call: sys_openat, selectors: [{matchActions: [{action: Override, argError: -1}]}]"));
+  EXPECT_EQ(call.point, (HookPoint{HookPoint::Kind::kDenyingSyscall, "", "openat"}));
+  EXPECT_EQ(call.selectors[0].error, -1);
 }
 
 TEST(TracingCompileActions, Sockets) {
@@ -125,11 +126,35 @@ TEST(TracingCompileActions, WhatIsNotDoneYetIsRefused) {
   };
   EXPECT_EQ(refusal("{action: Post, imaHash: true}"),
             "spec.lsmhooks[0].selectors[0].matchActions[0].imaHash: Sluice does not enforce it yet");
-  EXPECT_EQ(refusal("{action: CleanupEnforcerNotification}"),
-            "spec.lsmhooks[0].selectors: Sluice does not enforce NotifyEnforcer yet");
-  EXPECT_EQ(RefusalOf(Function("return: true, returnArg: {index: 0, type: int}, selectors: [{matchReturnActions: "
-                               "[{action: CleanupEnforcerNotification}]}]")),
-            "spec.kprobes[0].selectors: Sluice does not enforce NotifyEnforcer yet");
+}
+
+std::string WithEnforcer(const std::string& action) {
+  return "{lists: [{name: l, type: syscalls, values: [sys_dup, sys_dup2]}], enforcers: [{calls: ['list:l', "
+         "security_file_open]}], tracepoints: [{subsystem: raw_syscalls, event: sys_enter, args: [{index: 4, type: "
+         "syscall64}], selectors: [{matchActions: [" +
+         action + "]}]}]}";
+}
+
+TEST(TracingCompileActions, AnEnforcerHasAHookOnEachOfItsCalls) {
+  const std::vector<CompiledHook> hooks = HooksOf(WithEnforcer("{action: NotifyEnforcer, argSig: 9}"));
+  ASSERT_EQ(hooks.size(), 4U);
+  EXPECT_EQ(hooks[0].selectors[0].actions, kPost | SL_HOOK_ACTION_NOTIFY_ENFORCER);
+  EXPECT_EQ(hooks[0].selectors[0].enforcer_signal, 9);
+  using Kind = HookPoint::Kind;
+  EXPECT_EQ(hooks[1].point, (HookPoint{Kind::kSyscall, "", "dup"}));
+  EXPECT_EQ(hooks[2].point, (HookPoint{Kind::kSyscall, "", "dup2"}));
+  EXPECT_EQ(hooks[3].point, (HookPoint{Kind::kFunction, "", "security_file_open"}));
+  for (std::size_t i = 1; i < hooks.size(); ++i) {
+    EXPECT_EQ(TextOf(hooks[i]), "always");
+    EXPECT_EQ(hooks[i].selectors[0].actions, SL_HOOK_ACTION_ENFORCE) << "and no event";
+  }
+  const std::vector<CompiledHook> denying = HooksOf(WithEnforcer("{action: NotifyEnforcer, argError: -1}"));
+  ASSERT_EQ(denying.size(), 4U);
+  EXPECT_EQ(denying[0].selectors[0].enforcer_error, -1);
+  EXPECT_EQ(denying[1].point, (HookPoint{Kind::kDenyingSyscall, "", "dup"}));
+  EXPECT_EQ(denying[3].point, (HookPoint{Kind::kDenyingFunction, "", "security_file_open"}));
+  EXPECT_EQ(HooksOf(WithEnforcer("{action: CleanupEnforcerNotification}"))[0].selectors[0].actions,
+            kPost | SL_HOOK_ACTION_CLEAR_ENFORCER);
 }
 
 }  // namespace

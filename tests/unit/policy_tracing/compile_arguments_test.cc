@@ -79,6 +79,9 @@ TEST(TracingCompileArguments, EveryTypeOfAFunction) {
       {"nop", "0 NOTHING"},
       {"bpf_attr", "0 BPF_PROGRAM"},
       {"bpf_map", "0 BPF_MAP"},
+      {"bpf_prog", "0 BPF_OBJECT"},
+      {"kiocb", "0 KIOCB"},
+      {"iov_iter", "0 IOV_ITER"},
       {"perf_event", "0 PERF_EVENT"},
       {"user_namespace", "0 USER_NAMESPACE"},
       {"cred", "0 CRED"},
@@ -153,8 +156,8 @@ TEST(TracingCompileArguments, WhatCannotBeReadYetIsRefused) {
             at + "data[0].source: Sluice does not enforce pt_regs yet");
   EXPECT_EQ(refusal("data: [{index: 0, type: uint64, source: current_task}]"),
             at + "data[0]: the current task as a whole is of no type: name the field with resolve");
-  EXPECT_EQ(refusal("return: true, returnArg: {index: 0, type: iov_iter}"),
-            at + "returnArg.type: Sluice does not enforce iov_iter yet");
+  EXPECT_EQ(refusal("return: true, returnArg: {index: 0, type: auto}"),
+            at + "returnArg.type: Sluice does not enforce auto yet");
 }
 
 // Knows one way: 8 bytes on is a pointer, 16 bytes after its target the field.
@@ -164,7 +167,28 @@ class TwoSteps : public TypeResolver {
     if (argument.resolve.back() != "field") return InvalidError("no {} in {}", argument.resolve.back(), point.name);
     return std::vector<std::uint64_t>{SL_HOOK_STEP(8, 1), SL_HOOK_STEP(16, 0)};
   }
+  StatusOr<ArgType> TypeOf(const HookPoint& point, int index) const override {
+    if (index == 2) return InvalidError("argument 2 of {} cannot be shown", point.name);
+    return index == 0 ? ArgType::kSock : ArgType::kInt32;
+  }
 };
+
+TEST(TracingCompileArguments, AutoIsTheKernelsType) {
+  const TwoSteps types;
+  const auto compile = [&](const std::string& args) {
+    return Compile(PolicyOf(Function("args: [" + args + "]")), {.host_namespaces = {}, .types = &types});
+  };
+  const Compilation compiled = compile("{index: 0, type: auto}, {index: 1}");
+  ASSERT_NE(compiled.policy, nullptr) << compiled.problems.front().what;
+  const sl_hook& hook = compiled.policy->hooks[0].hook;
+  EXPECT_EQ(hook.arguments[0].read, SL_HOOK_READ_SOCK);
+  EXPECT_EQ(hook.arguments[1].read, SL_HOOK_READ_NUMBER);
+  EXPECT_EQ(hook.arguments[1].size, 4);
+  EXPECT_EQ(hook.arguments[1].flags, SL_HOOK_ARGUMENT_SIGNED);
+  const Compilation refused = compile("{index: 2, type: auto}");
+  ASSERT_EQ(refused.problems.size(), 1U);
+  EXPECT_EQ(refused.problems[0].what, "spec.kprobes[0].args[0].type: argument 2 of tcp_connect cannot be shown");
+}
 
 TEST(TracingCompileArguments, WaysThroughStructuresAreWordsToo) {
   const TwoSteps types;

@@ -53,12 +53,38 @@ TEST(TracingCompilePoints, ListsAreCheckedCallByCall) {
   EXPECT_EQ(RefusalOf(Lists("type: syscalls, values: [arm32/sys_dup]", "")),
             at + "call: Sluice does not enforce arm32/sys_dup, a call of another ABI than x64/, yet");
   EXPECT_EQ(HookOf(Lists("type: syscalls, values: [x64/sys_dup]", "")).point.name, "dup");
-  EXPECT_EQ(RefusalOf(Lists("type: generated_syscalls", "")),
-            at + "call: list l is to be made from the running kernel: Sluice does not enforce such lists yet. Name its "
-                 "system calls");
+}
+
+class TwoFunctions final : public TracepointFormats {
+ public:
+  StatusOr<std::vector<TracepointField>> FieldsOf(const std::string&, const std::string&) const override {
+    return InvalidError("no fields");
+  }
+  StatusOr<std::vector<std::string>> Functions() const override {
+    return std::vector<std::string>{"tcp_connect", "tcp_close", "udp_sendmsg"};
+  }
+};
+
+TEST(TracingCompilePoints, GeneratedListsAreThoseOfTheKernel) {
+  const TwoFunctions functions;
+  const auto compile = [&](const std::string& list) {
+    CompileOptions options = OptionsOfTests();
+    options.formats = &functions;
+    return Compile(PolicyOf(Lists(list, "")), options);
+  };
+  const Compilation tcp = compile("type: generated_ftrace, pattern: ^tcp_");
+  ASSERT_NE(tcp.policy, nullptr) << tcp.problems.front().what;
+  ASSERT_EQ(tcp.policy->hooks.size(), 2U);
+  EXPECT_EQ(tcp.policy->hooks[1].point, (HookPoint{Kind::kFunction, "", "tcp_close"}));
+  const Compilation none = compile("type: generated_ftrace, pattern: ^sctp_");
+  ASSERT_EQ(none.problems.size(), 1U);
+  EXPECT_EQ(none.problems[0].what, "spec.kprobes[0].call: no function of this kernel matches list l: ^sctp_");
+  // OptionsOfTests knows two calls.
+  EXPECT_EQ(HooksOf(Lists("type: generated_syscalls", "")).size(), 2U);
+  EXPECT_EQ(HookOf(Lists("type: generated_syscalls, pattern: 'sys_dup$'", "")).point,
+            (HookPoint{Kind::kSyscall, "", "dup"}));
   EXPECT_EQ(RefusalOf(Lists("type: generated_ftrace, pattern: ^tcp_", "")),
-            at + "call: list l is to be made from the running kernel: Sluice does not enforce such lists yet. Name its "
-                 "functions");
+            "spec.kprobes[0].call: Sluice does not enforce list l, without the kernel's functions, yet");
 }
 
 std::string Tracepoint(const std::string& subsystem, const std::string& event, const std::string& fields) {
@@ -115,15 +141,23 @@ TEST(TracingCompilePoints, RawTracepoints) {
 
 TEST(TracingCompilePoints, WhatAPolicyMayNotHaveYetIsRefusedByName) {
   const std::string hook = "kprobes: [{call: sys_dup}]";
-  EXPECT_EQ(RefusalOf("{loader: true}"), "spec.loader: Sluice does not enforce it yet");
-  EXPECT_EQ(RefusalOf("{enforcers: [{calls: [sys_dup]}], " + hook + "}"),
-            "spec.enforcers: Sluice does not enforce it yet");
   EXPECT_EQ(RefusalOf("{nodeSelector: {matchLabels: {a: b}}, " + hook + "}"),
             "spec.nodeSelector: Sluice does not enforce it yet");
   EXPECT_EQ(RefusalOf("{uprobes: [{path: /bin/a, symbols: [main]}], " + hook + "}"),
             "spec.uprobes[0]: Sluice does not enforce it without the programs' files yet");
   EXPECT_EQ(RefusalOf("{usdts: [{path: /bin/a, provider: p, name: probe}]}"),
             "spec.usdts[0]: Sluice does not enforce it without the programs' files yet");
+}
+
+TEST(TracingCompilePoints, TheLoaderIsAHookWhereFilesBecomeCode) {
+  const Compilation compiled = CompileSpec("{kprobes: [{call: sys_dup}], loader: true}");
+  ASSERT_NE(compiled.policy, nullptr) << compiled.problems.front().what;
+  ASSERT_EQ(compiled.policy->hooks.size(), 2U);
+  const CompiledHook& hook = compiled.policy->hooks[1];
+  EXPECT_EQ(hook.point, (HookPoint{Kind::kFunction, "", "security_mmap_file"}));
+  EXPECT_EQ(TextOf(hook), "arg1 & 0x4 & arg0 begins /");
+  EXPECT_EQ(compiled.policy->policy->hooks.at(hook.source).message, "loader");
+  EXPECT_EQ(HooksOf("{loader: true}").size(), 1U);
 }
 
 TEST(TracingCompilePoints, ProblemsCountTheHooksOfTheirField) {

@@ -16,8 +16,8 @@ TEST(TracingCompileSelectors, Pids) {
   EXPECT_EQ(TestsOfSelector("matchPIDs: [{operator: NotIn, values: [1], isNamespacePID: true}]"),
             "not (NAMESPACED_PID 1..1)");
   EXPECT_EQ(TestsOfSelector("matchPIDs: [{operator: NotIn, values: [7], followForks: true}]"), "not (forked from 7)");
-  EXPECT_EQ(RefusalOfSelector("matchPIDs: [{operator: In, values: [1], followForks: true, isNamespacePID: true}]"),
-            "matchPIDs[0].followForks: Sluice does not enforce it together with isNamespacePID yet");
+  EXPECT_EQ(TestsOfSelector("matchPIDs: [{operator: In, values: [1], followForks: true, isNamespacePID: true}]"),
+            "forked from 1 in its namespace");
 }
 
 TEST(TracingCompileSelectors, Binaries) {
@@ -33,8 +33,24 @@ TEST(TracingCompileSelectors, Binaries) {
   EXPECT_EQ(HookOf(WithSelector("matchBinaries: [{operator: In, values: [/a]}]")).hook.flags, SL_HOOK_NEEDS_BINARY);
   EXPECT_EQ(HookOf(WithSelector("matchParentBinaries: [{operator: In, values: [/a]}]")).hook.flags,
             SL_HOOK_NEEDS_BINARY);
-  EXPECT_EQ(RefusalOfSelector("matchBinaries: [{operator: In, values: [/a], followChildren: true}]"),
-            "matchBinaries[0].followChildren: Sluice does not enforce it yet");
+}
+
+// A hook at each exec marks the processes.
+TEST(TracingCompileSelectors, BinariesWithTheirChildren) {
+  const std::vector<CompiledHook> hooks = HooksOf(WithSelector(
+      "matchBinaries: [{operator: NotIn, values: [/bin/a, /bin/b], followChildren: true}]}, {matchBinaries: "
+      "[{operator: In, values: [/c], followChildren: true}]"));
+  ASSERT_EQ(hooks.size(), 3U);
+  EXPECT_EQ(TextOf(hooks[0]), "not (marked 0) ; marked 1");
+  EXPECT_EQ(hooks[0].hook.flags, SL_HOOK_NEEDS_EXECS);
+  EXPECT_EQ(hooks[1].point, (HookPoint{HookPoint::Kind::kRawTracepoint, "sched", "sched_process_exec"}));
+  EXPECT_EQ(TextOf(hooks[1]), "PROCESS_BINARY == /bin/a | PROCESS_BINARY == /bin/b");
+  EXPECT_EQ(hooks[1].selectors[0].actions, SL_HOOK_ACTION_MARK) << "and no event";
+  EXPECT_EQ(hooks[1].selectors[0].error, 0);
+  EXPECT_EQ(TextOf(hooks[2]), "PROCESS_BINARY == /c");
+  EXPECT_EQ(hooks[2].selectors[0].error, 1);
+  EXPECT_EQ(RefusalOfSelector("matchParentBinaries: [{operator: In, values: [/a], followChildren: true}]"),
+            "matchParentBinaries[0].followChildren: Sluice does not enforce it for parents yet");
 }
 
 TEST(TracingCompileSelectors, Namespaces) {
@@ -52,6 +68,19 @@ TEST(TracingCompileSelectors, Namespaces) {
               fmt::format("{} {}..{}", field, number, number));
     ++number;
   }
+}
+
+TEST(TracingCompileSelectors, WhatHasChangedSinceTheLastExec) {
+  const CompiledHook namespaces =
+      HookOf(WithSelector("matchNamespaceChanges: [{operator: NotIn, values: [Uts, Net]}]"));
+  EXPECT_EQ(TextOf(namespaces), "not (NAMESPACE_UTS changed | NAMESPACE_NET changed)");
+  EXPECT_EQ(namespaces.hook.flags, SL_HOOK_NEEDS_EXECS);
+  const CompiledHook capabilities = HookOf(WithSelector(
+      "matchCapabilityChanges: [{type: Effective, operator: In, isNamespaceCapability: true, values: [CAP_CHOWN, "
+      "CAP_KILL]}]"));
+  EXPECT_EQ(TextOf(capabilities), "CAPABILITIES_EFFECTIVE changed in 0x21 & not (NAMESPACE_USER 109..109)");
+  EXPECT_EQ(capabilities.hook.flags, SL_HOOK_NEEDS_EXECS);
+  EXPECT_EQ(HookOf(WithSelector("matchPIDs: [{operator: In, values: [1]}]")).hook.flags, 0);
 }
 
 TEST(TracingCompileSelectors, TheHostsNamespacesMustBeKnown) {

@@ -82,7 +82,14 @@ inline std::string TextOfTest(const CompiledHook& hook, const sl_hook_test& test
     case SL_HOOK_TEST_SCOPE:
       return fmt::format("scope {}", test.first);
     case SL_HOOK_TEST_FORKED_FROM:
-      return fmt::format("forked from {}", test.first);
+      return fmt::format("forked from {}{}", test.first,
+                         test.field == SL_HOOK_FIELD_NAMESPACED_PID ? " in its namespace" : "");
+    case SL_HOOK_TEST_MARKED:
+      return fmt::format("marked {}", test.first);
+    case SL_HOOK_TEST_CHANGED_NAMESPACE:
+      return operand + " changed";
+    case SL_HOOK_TEST_CHANGED_CAPABILITY:
+      return fmt::format("{} changed in {:#x}", operand, test.first);
     default:
       return fmt::format("{} kind {} {}", operand, test.kind, test.first);
   }

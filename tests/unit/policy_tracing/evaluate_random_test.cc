@@ -52,7 +52,7 @@ TEST(TracingEvaluate, TablesDoWhatThePolicySays) {
       ++tally.refused;
       continue;
     }
-    ASSERT_EQ(compiled.policy->hooks.size(), 1U);
+    ASSERT_GE(compiled.policy->hooks.size(), 1U);
     for (int j = 0; j < kFactsOfHook; ++j) {
       CompareOutcomes(*policy, *compiled.policy, random.FactsFor(*policy), tally);
       ASSERT_FALSE(HasFatalFailure()) << "hook " << i << ", facts " << j;

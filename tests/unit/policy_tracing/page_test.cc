@@ -82,6 +82,19 @@ Whether an argument is of the type that the file says is checked only for fields
   (also written `/procRoot/1/root`). Symbols, addresses and probes are looked up when the policy is applied; a file that
   was replaced since, as by an update, needs `apply` again. All processes with the file are watched, those that run
   already too; the usual selectors say for which of them.
+- **Changes** (`matchNamespaceChanges`, `matchCapabilityChanges`) are those since the process's last exec; a fork has what
+  its parent had. For a process that ran before the first policy with such a filter, they are those since then.
+- **`followChildren`** follows what is forked from a process after it executed one of the programs, whatever it executes
+  later. Of processes that run already, a process is followed if it or a living ancestor runs one of the programs. A
+  process has at most 16 such filters that follow it, then the oldest one forgets it.
+- **`followForks` with `isNamespacePID`** looks at the process and at its ancestors in the same pid namespace.
+- **`enforcers`** do what `NotifyEnforcer` of the same policy left for the thread, when that comes to one of the calls, and
+  once. A signal needs nothing of the kernel; an error (`argError`) needs what `Override` of the calls needs. On a kernel
+  without kprobes, signals for system calls are sent where all calls are seen, too.
+- **Lists** of type `generated_syscalls` are the calls of this machine whose name, `sys_NAME`, the pattern matches;
+  `generated_ftrace` are functions that tracefs names, without those whose name several functions have.
+- **`loader`** is a hook on `security_mmap_file` where a file is mapped as code, with the file and `prot` as arguments and
+  the message `loader`; the file's build-id is not read.
 - **Arguments of static probes** are those of the probe's note in the file, registers, memory and constants; floating-point
   ones are refused. `btfPath` is refused.
 )";
@@ -122,7 +135,8 @@ const char* ProofOf(ActionType type) {
     case ActionType::kSignal:
       return "as Sigkill, with another number";
     case ActionType::kOverride:
-      return "lsmhooks and security_\\*: Trampoline.\\*; system calls and uprobes: not yet";
+      return "lsmhooks and security_\\*: Trampoline.\\*; system calls: Trampoline.OverrideOfASystemCall\\*; uprobes: "
+             "not yet";
     case ActionType::kTrackSock:
     case ActionType::kUntrackSock:
       return "names the owner in events; no test in a kernel yet";
@@ -134,6 +148,7 @@ const char* ProofOf(ActionType type) {
       return "nothing to do";
     case ActionType::kNotifyEnforcer:
     case ActionType::kCleanupEnforcerNotification:
+      return "Enforcer.\\*";
     case ActionType::kSet:
     case ActionType::kGetUrl:
     case ActionType::kDnsLookup:
@@ -165,6 +180,7 @@ std::string OperatorsOf(const ArgTypeInfo& type) {
 
 // Whether the kernel's programs read arguments of the type.
 const char* IsRead(const ArgTypeInfo& type) {
+  if (type.type == ArgType::kAuto) return "but of system calls and programs";
   if (type.type == ArgType::kDataLoc || type.type == ArgType::kConstBuf) return "in records of tracepoints";
   const Compilation compiled = CompileSpec(Function(fmt::format("args: [{{index: 0, type: {}}}]", type.name)));
   return compiled.policy == nullptr ? "not yet" : "yes";
@@ -288,6 +304,15 @@ class AnyProgram final : public ProgramFiles {
   StatusOr<std::string> DigestOf(const std::string&, const std::string&) const override { return ""; }
 };
 
+// A kernel with a function that a file's pattern matches.
+class OneFunction final : public TracepointFormats {
+ public:
+  StatusOr<std::vector<TracepointField>> FieldsOf(const std::string& group, const std::string& name) const override {
+    return InvalidError("the format of {}/{} is not known here", group, name);
+  }
+  StatusOr<std::vector<std::string>> Functions() const override { return std::vector<std::string>{"ksys_read"}; }
+};
+
 // "compiles", or why not.
 std::string ResultOf(const std::string& text) {
   const ParsedText parsed = ParseText("f.yaml", text, {.more_kinds = KindParsers(Reading::kParsed)});
@@ -299,6 +324,8 @@ std::string ResultOf(const std::string& text) {
   options.syscall_number = AnyNumber;
   const AnyProgram programs;
   options.programs = &programs;
+  const OneFunction functions;
+  options.formats = &functions;
   for (const Resource& resource : parsed.resources) {
     if (resource.tracing == nullptr) continue;
     const Compilation compiled = Compile(resource.tracing, options);

@@ -273,10 +273,11 @@ class RandomHooks {
     filter.in_namespace = !filter.negated && Chance(2);
     return filter;
   }
-  BinaryFilter Binaries() {
+  BinaryFilter Binaries(bool follow) {
     BinaryFilter filter{.op = Pick(kSetOperators).op, .paths = {}, .follow_children = false};
     const bool whole = filter.op == SetOperator::kIn || filter.op == SetOperator::kNotIn;
     for (int i = Number(1, 3); i > 0; --i) filter.paths.push_back(whole ? Text() : PartOf(Text()));
+    filter.follow_children = whole && follow && Chance(3);
     return filter;
   }
   void AddProcessFilter(HookSelector& selector) {
@@ -284,15 +285,15 @@ class RandomHooks {
       case 1: {
         PidFilter filter{
             .negated = Chance(2), .pids = {Pid(), Pid()}, .in_namespace = Chance(2), .follow_forks = false};
-        filter.follow_forks = !filter.in_namespace && Chance(2);
+        filter.follow_forks = Chance(2);
         selector.pids.push_back(filter);
         break;
       }
       case 2:
-        selector.binaries.push_back(Binaries());
+        selector.binaries.push_back(Binaries(true));
         break;
       case 3:
-        selector.parent_binaries.push_back(Binaries());
+        selector.parent_binaries.push_back(Binaries(false));
         break;
       case 4:
         selector.namespaces.push_back(
@@ -426,6 +427,7 @@ class RandomHooks {
   ProcessFacts AnyProcess() {
     ProcessFacts process{.pid = Pid(), .namespaced_pid = Pid()};
     for (int i = Number(0, 2); i > 0; --i) process.ancestors.push_back(Pid());
+    for (int i = Number(0, 2); i > 0; --i) process.namespaced_ancestors.push_back(Pid());
     for (std::size_t i = 0; i < kNamespaceTypeCount; ++i) {
       process.namespaces[i] = Inode();
       process.namespaces_at_exec[i] = Chance(2) ? process.namespaces[i] : Inode();
@@ -436,6 +438,7 @@ class RandomHooks {
     }
     if (!Chance(8)) process.binary = Text();
     if (!Chance(8)) process.parent_binary = Text();
+    for (int i = Number(0, 2); i > 0; --i) process.executed.push_back(Text());
     return process;
   }
 

@@ -59,6 +59,7 @@ class ExampleFormats final : public TracepointFormats {
     if (name == "none") return MakeError(absl::StatusCode::kNotFound, "no tracepoint {}/{}", group, name);
     return ParseTracepointFormat(kFormat);
   }
+  StatusOr<std::vector<std::string>> Functions() const override { return InvalidError("no functions"); }
 };
 
 Compilation CompileWithFormats(const std::string& args, const std::string& event = "example") {

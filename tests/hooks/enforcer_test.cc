@@ -1,0 +1,96 @@
+// NotifyEnforcer and the enforcer's calls.
+#include <unistd.h>
+
+#include "tests/hooks/hook_test.h"
+
+namespace sluice::test {
+namespace {
+
+class Enforcer : public HookTest {
+ protected:
+  // On the tracepoint of all system calls, for dup and dup2 of this thread's child; the enforcer is on `calls`.
+  Status ApplyWith(const std::string& action, const std::string& calls) {
+    return fixture().Apply(PolicyText(
+        "enforcer",
+        fmt::format("{{lists: [{{name: calls, type: syscalls, values: [sys_dup, sys_dup2]}}], enforcers: [{{calls: "
+                    "[{}]}}], tracepoints: [{{subsystem: raw_syscalls, event: sys_enter, args: [{{index: 4, type: "
+                    "uint64}}], selectors: [{{matchPIDs: [{{operator: In, followForks: true, values: [{}]}}], "
+                    "matchArgs: [{{index: 4, operator: InMap, values: [\"{}:{}\"]}}], matchActions: [{}]}}]}}]}}",
+                    calls, getpid(), SYS_dup, SYS_dup2, action)));
+  }
+  static int StatusOf(const std::function<void()>& call) {
+    return Reap(Fork([&] {
+      call();
+      _exit(0);
+    }));
+  }
+};
+SL_FOR_EACH_SYSCALL_BACK_END(Enforcer);
+
+void Dup() { close(dup(2)); }
+void Dup2() { dup2(2, 77); }
+
+TEST_P(Enforcer, DoesOnItsCallsWhatIsLeftForIt) {
+  const Status applied = ApplyWith("{action: NotifyEnforcer, argSig: 9}", "sys_dup");
+  ASSERT_TRUE(applied.ok()) << applied;
+  EXPECT_EQ(StatusOf([] {}), 0);
+  EXPECT_EQ(StatusOf(Dup2), 0) << "no call of the enforcer";
+  EXPECT_EQ(StatusOf(Dup), kKilled);
+  EXPECT_EQ(fixture().Count("enforcer", SL_HOOK_COUNT_SIGNALLED), 1U);
+  const auto record = fixture().WaitFor([](const HookRecord& one) { return one.Did(SL_HOOK_ACTION_NOTIFY_ENFORCER); });
+  EXPECT_TRUE(record.ok()) << record.status();
+}
+
+// What is left stays for the thread until one of the calls takes it.
+TEST_P(Enforcer, WhatIsLeftWaitsForACall) {
+  const Status applied = ApplyWith("{action: NotifyEnforcer, argSig: 9}", "sys_getppid");
+  ASSERT_TRUE(applied.ok()) << applied;
+  EXPECT_EQ(StatusOf(Dup), 0);
+  EXPECT_EQ(StatusOf([] { getppid(); }), 0);
+  EXPECT_EQ(StatusOf([] {
+              Dup();
+              getppid();
+            }),
+            kKilled);
+}
+
+TEST_P(Enforcer, AListOfCalls) {
+  const Status applied = ApplyWith("{action: NotifyEnforcer, argSig: 9}", "\"list:calls\"");
+  ASSERT_TRUE(applied.ok()) << applied;
+  EXPECT_EQ(StatusOf(Dup), kKilled);
+  EXPECT_EQ(StatusOf(Dup2), kKilled);
+}
+
+TEST_P(Enforcer, MonitorModeLeavesNothing) {
+  const std::string action = "{action: NotifyEnforcer, argSig: 9}";
+  ASSERT_TRUE(ApplyWith(action, "sys_dup").ok());
+  ASSERT_TRUE(fixture().tables().SetState({.ns = "", .name = "enforcer"}, {.monitor = true}).ok());
+  EXPECT_EQ(StatusOf(Dup), 0);
+  EXPECT_GT(fixture().Count("enforcer", SL_HOOK_COUNT_WOULD_ENFORCE), 0U);
+}
+
+TEST_P(Enforcer, WhatIsLeftCanBeTakenAway) {
+  const Status applied = fixture().Apply(PolicyText(
+      "enforcer",
+      fmt::format("{{enforcers: [{{calls: [sys_getppid]}}], tracepoints: [{{subsystem: raw_syscalls, event: sys_enter, "
+                  "args: [{{index: 4, type: uint64}}], selectors: [{{matchArgs: [{{index: 4, operator: Equal, values: "
+                  "[{}]}}], matchPIDs: [{{operator: In, followForks: true, values: [{}]}}], matchActions: [{{action: "
+                  "NotifyEnforcer, argSig: 9}}]}}, {{matchArgs: [{{index: 4, operator: Equal, values: [{}]}}], "
+                  "matchActions: [{{action: CleanupEnforcerNotification}}]}}]}}]}}",
+                  SYS_dup, getpid(), SYS_dup2)));
+  ASSERT_TRUE(applied.ok()) << applied;
+  EXPECT_EQ(StatusOf([] {
+              Dup();
+              Dup2();
+              getppid();
+            }),
+            0);
+  EXPECT_EQ(StatusOf([] {
+              Dup();
+              getppid();
+            }),
+            kKilled);
+}
+
+}  // namespace
+}  // namespace sluice::test
