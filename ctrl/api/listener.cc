@@ -39,11 +39,11 @@ StatusOr<int> TryConnect(const std::string& path) {
   return errno == EAGAIN ? 0 : errno;
 }
 
-Status CheckNobodyAnswers(const std::string& path) {
+Status CheckNobodyAnswers(const std::string& path, const std::string& flag) {
   SL_ASSIGN_OR_RETURN(const int error, TryConnect(path));
   if (error != 0) return OkStatus();
   return MakeError(absl::StatusCode::kAlreadyExists,
-                   "{}: another agent answers there; stop it, or give this one an --api of its own", path);
+                   "{}: another agent answers there; stop it, or give this one its own {}", path, flag);
 }
 
 }  // namespace
@@ -54,9 +54,9 @@ std::string SocketPath(const std::string& address) {
   return path.starts_with("//") ? path.substr(2) : path;
 }
 
-Status Listener::CheckFree(const std::string& address) {
+Status Listener::CheckFree(const std::string& address, const std::string& flag) {
   const std::string path = SocketPath(address);
-  return path.empty() ? Open(address, {}).status() : CheckNobodyAnswers(path);
+  return path.empty() ? Open(address, {}, flag).status() : CheckNobodyAnswers(path, flag);
 }
 
 Status Listener::RemoveStale(const std::string& address) {
@@ -69,14 +69,14 @@ Status Listener::RemoveStale(const std::string& address) {
   return error ? ErrnoError(error.value(), "remove {}", path) : OkStatus();
 }
 
-StatusOr<Listener> Listener::Open(const std::string& address, const UnixAccess& access) {
-  Listener listener(SocketPath(address), access);
+StatusOr<Listener> Listener::Open(const std::string& address, const UnixAccess& access, const std::string& flag) {
+  Listener listener(SocketPath(address), access, flag);
   SL_RETURN_IF_ERROR(listener.unix_socket() ? listener.OpenUnix() : listener.OpenTcp(address));
   return listener;
 }
 
 Status Listener::OpenUnix() {
-  SL_RETURN_IF_ERROR(CheckNobodyAnswers(path_));
+  SL_RETURN_IF_ERROR(CheckNobodyAnswers(path_, flag_));
   std::error_code failed;
   fs::create_directories(fs::path(path_).parent_path(), failed);
   if (failed) return ErrnoError(failed.value(), "create the directory of {}", path_);
@@ -87,7 +87,7 @@ Status Listener::OpenUnix() {
   // The file must never exist with rights for others: it gets the socket's mode.
   if (fchmod(fd.get(), S_IRUSR | S_IWUSR) != 0) return ErrnoError(errno, "set the mode of {}", path_);
   if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    return MakeError(absl::StatusCode::kUnavailable, "--api unix://{}: cannot listen there: {}", path_,
+    return MakeError(absl::StatusCode::kUnavailable, "{} unix://{}: cannot listen there: {}", flag_, path_,
                      std::generic_category().message(errno));
   }
   struct stat facts {};
@@ -111,7 +111,7 @@ Status Listener::OpenTcp(const std::string& address) {
     if (host.starts_with(scheme)) host.erase(0, scheme.size());
   }
   const std::size_t colon = host.rfind(':');
-  Status no_address = InvalidError("--api {}: expected unix:///PATH, or IP:PORT with TLS", address);
+  Status no_address = InvalidError("{} {}: expected unix:///PATH, or IP:PORT with TLS", flag_, address);
   if (colon == std::string::npos || host.find("//") != std::string::npos) return no_address;
   const std::string port = host.substr(colon + 1);
   host.resize(colon);
@@ -132,7 +132,7 @@ Status Listener::OpenTcp(const std::string& address) {
   constexpr int kOn = 1;
   if (!fd.valid() || setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &kOn, sizeof(kOn)) != 0 ||
       bind(fd.get(), found->ai_addr, found->ai_addrlen) != 0 || listen(fd.get(), kBacklog) != 0) {
-    return MakeError(absl::StatusCode::kUnavailable, "--api {}: cannot listen there: {}", address,
+    return MakeError(absl::StatusCode::kUnavailable, "{} {}: cannot listen there: {}", flag_, address,
                      std::generic_category().message(errno));
   }
   socket_ = std::move(fd);

@@ -36,35 +36,36 @@ void LogOfGrpc(gpr_log_func_args* args) { LogDebug("gRPC: {}", args->message); }
 }  // namespace
 
 Status Server::Check(const ServerOptions& options) {
+  const std::string& flag = options.flag;
   const bool unix_socket = !SocketPath(options.address).empty();
   SL_RETURN_IF_ERROR(UnixAccess::Resolve(options.change_group, options.read_group).status());
   if (unix_socket && !options.tls.empty()) {
-    return InvalidError("--api {}: --api-tls-cert, --api-tls-key and --api-tls-ca are for TCP", options.address);
+    return InvalidError("{} {}: --api-tls-cert, --api-tls-key and --api-tls-ca are for TCP", flag, options.address);
   }
   if (unix_socket && !options.tls_change_names.empty()) {
-    return InvalidError("--api {}: --api-tls-change-name is for TCP: by unix socket give --api-change-group",
+    return InvalidError("{} {}: --api-tls-change-name is for TCP: by unix socket give --api-change-group", flag,
                         options.address);
   }
   if (!unix_socket && !(options.change_group.empty() && options.read_group.empty())) {
     return InvalidError(
-        "--api {}: --api-change-group and --api-read-group are for unix sockets: by TCP give --api-tls-change-name",
+        "{} {}: --api-change-group and --api-read-group are for unix sockets: by TCP give --api-tls-change-name", flag,
         options.address);
   }
-  if (unix_socket) return Listener::CheckFree(options.address);
+  if (unix_socket) return Listener::CheckFree(options.address, flag);
   if (!options.tls.complete()) {
     return InvalidError(
-        "--api {}: TCP is served only by mutual TLS: give --api-tls-cert, --api-tls-key and --api-tls-ca, or an "
+        "{} {}: TCP is served only by mutual TLS: give --api-tls-cert, --api-tls-key and --api-tls-ca, or an "
         "address unix:///PATH",
-        options.address);
+        flag, options.address);
   }
   SL_RETURN_IF_ERROR(Annotate(CheckTls(options.tls), "--api-tls-cert, --api-tls-key, --api-tls-ca"));
-  return Listener::CheckFree(options.address);
+  return Listener::CheckFree(options.address, flag);
 }
 
 StatusOr<std::unique_ptr<grpc::Server>> Server::Build(int max_request_bytes,
                                                       const std::shared_ptr<grpc::ServerCredentials>& tls) {
   grpc::ServerBuilder builder;
-  builder.RegisterService(service_);
+  for (grpc::Service* const service : served_.services) builder.RegisterService(service);
   builder.SetMaxReceiveMessageSize(max_request_bytes);
   builder.SetMaxSendMessageSize(kMaxMessageBytes);
   builder.SetResourceQuota(grpc::ResourceQuota("api").SetMaxThreads(kMaxThreads).Resize(kMaxBufferedBytes));
@@ -85,21 +86,19 @@ StatusOr<std::unique_ptr<grpc::Server>> Server::Build(int max_request_bytes,
   return server;
 }
 
-StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, Service* service) {
+StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, Served served) {
   SL_RETURN_IF_ERROR(Check(options));
   SL_ASSIGN_OR_RETURN(const UnixAccess access, UnixAccess::Resolve(options.change_group, options.read_group));
-  SL_ASSIGN_OR_RETURN(Listener listener, Listener::Open(options.address, access));
+  SL_ASSIGN_OR_RETURN(Listener listener, Listener::Open(options.address, access, options.flag));
   gpr_set_log_function(LogOfGrpc);
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
 
   SL_ASSIGN_OR_RETURN(auto connections, Connections::Make(options.connections));
   auto calls = std::make_unique<Calls>(options.calls, connections.get(), options.tls_change_names);
-  std::unique_ptr<Server> self(new Server(std::move(connections), std::move(calls), service));
-  service->Serve(self->calls_.get());
-  self->calls_->OnRefusedChange([service](const char* action, const Caller& caller, const std::string& why) {
-    service->teller().Tell(action, caller.name, MakeError(absl::StatusCode::kPermissionDenied, "{}", why), {});
-  });
+  std::unique_ptr<Server> self(new Server(std::move(connections), std::move(calls), std::move(served)));
+  self->served_.admit(self->calls_.get());
+  self->calls_->OnRefusedChange(self->served_.refused);
   std::shared_ptr<grpc::ServerCredentials> tls;
   if (!listener.unix_socket()) {
     tls = MakeServerCredentials(options.tls);
@@ -130,7 +129,7 @@ Server::~Server() {
   const auto deadline = std::chrono::system_clock::now() + kStopTimeout;
   if (changers_) changers_->Shutdown(deadline);
   if (readers_) readers_->Shutdown(deadline);
-  service_->Serve(nullptr);
+  served_.admit(nullptr);
 }
 
 }  // namespace sluice::api

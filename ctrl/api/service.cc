@@ -38,6 +38,15 @@ bool IsWanted(const policy::ResourceId& id, const v1::GetRequest& request, const
   const StatusOr<Call> call = calls_->Begin(context, CallKind::__VA_ARGS__); \
   if (!call.ok()) return ToGrpc(call.status())
 
+Served Service::served() {
+  return {.services = {this},
+          .admit = [this](Calls* calls) { calls_ = calls; },
+          .refused =
+              [this](const char* action, const Caller& caller, const std::string& why) {
+                teller_.Tell(action, caller.name, MakeError(absl::StatusCode::kPermissionDenied, "{}", why), {});
+              }};
+}
+
 StatusOr<std::uint64_t> Service::Timed(const Change& change) {
   const auto begin = std::chrono::steady_clock::now();
   auto revision = change();

@@ -8,6 +8,7 @@
 #include "api/sluice.grpc.pb.h"
 #include "ctrl/api/calls.h"
 #include "ctrl/api/change_teller.h"
+#include "ctrl/api/served.h"
 #include "ctrl/api/status.h"
 #include "ctrl/explain/program_links.h"
 #include "ctrl/reconcile/controller.h"
@@ -32,8 +33,8 @@ class Service final : public v1::Sluice::Service {
   explicit Service(ServiceSources sources)
       : sources_(std::move(sources)), teller_(sources_.telemetry, sources_.constants.node()) {}
 
-  // Sets what admits calls. Before the first call; `calls` outlives the last one.
-  void Serve(Calls* calls) { calls_ = calls; }
+  // For one Server. A change that is refused for want of a right is reported as one that was refused.
+  Served served();
   // For changes that do not come through this service.
   const ChangeTeller& teller() const { return teller_; }
   // Logs which process rules, of all, name symbolic links.

@@ -320,7 +320,7 @@ Status Agent::StartApi() {
   service_ = std::make_unique<api::Service>(std::move(sources));
   service_->LogLinks();
   WarnOfShadowed();
-  SL_ASSIGN_OR_RETURN(server_, api::Server::Start(options_.api, service_.get()));
+  SL_ASSIGN_OR_RETURN(server_, api::Server::Start(options_.api, service_->served()));
   calls_ = &server_->calls();
   return OkStatus();
 }

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "ctrl/api/server.h"
+#include "ctrl/api/service.h"
 #include "ctrl/rights/helper.h"
 #include "ctrl/sluiced/closer.h"
 #include "ctrl/sluiced/hook_policies.h"

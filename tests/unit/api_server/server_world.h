@@ -21,6 +21,7 @@
 #include <thread>
 
 #include "ctrl/api/server.h"
+#include "ctrl/api/service.h"
 #include "tests/support/fake_datapath.h"
 #include "tests/support/fake_hooks.h"
 
@@ -80,7 +81,7 @@ class ServerFixture : public ::testing::Test {
                                                         .datapath = &datapath_,
                                                         .hooks = &hooks_,
                                                         .constants = {}});
-    SL_ASSIGN_OR_RETURN(server_, Server::Start(options, service_.get()));
+    SL_ASSIGN_OR_RETURN(server_, Server::Start(options, service_->served()));
     return OkStatus();
   }
 
