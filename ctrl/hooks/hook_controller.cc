@@ -19,6 +19,10 @@ std::vector<const policy::Resource*> PoliciesOf(const policy::ResourceMap& resou
   return policies;
 }
 
+bool Monitors(const HookSetting& setting, const TracingPolicy& policy) {
+  return setting.monitor.value_or(policy.mode == TracingPolicy::Mode::kMonitor);
+}
+
 Status Refusal(const ResourceId& id, const Status& why) { return Annotate(why, id.ToString()); }
 
 }  // namespace
@@ -29,6 +33,8 @@ const char* ToString(ReportedState state) {
       return "enabled";
     case ReportedState::kMonitor:
       return "monitor";
+    case ReportedState::kDisabled:
+      return "disabled";
     case ReportedState::kError:
       return "error";
   }
@@ -38,7 +44,7 @@ const char* ToString(ReportedState state) {
 Status HookController::Enforce(const Change& change) {
   const std::lock_guard lock(mutex_);
   if (has_begun_) return EnforceNow(change);
-  noted_.emplace(change.resources, change.bindings);
+  noted_ = Noted{.resources = change.resources, .bindings = change.bindings, .settings = change.settings};
   return OkStatus();
 }
 
@@ -46,7 +52,8 @@ Status HookController::Begin() {
   const std::lock_guard lock(mutex_);
   has_begun_ = true;
   const auto noted = std::exchange(noted_, std::nullopt);
-  return noted ? EnforceNow({.resources = noted->first, .bindings = noted->second}) : OkStatus();
+  if (!noted) return OkStatus();
+  return EnforceNow({.resources = noted->resources, .bindings = noted->bindings, .settings = noted->settings});
 }
 
 Status HookController::EnforceNow(const Change& change) {
@@ -59,8 +66,14 @@ Status HookController::EnforceNow(const Change& change) {
   if (enforcer_) SL_RETURN_IF_ERROR(SetSubjects(change));
   if (!IsAsBefore(change)) SL_RETURN_IF_ERROR(SetPolicies(change));
   enforced_ = change.resources;
+  enforced_settings_ = change.settings;
   // If nothing can be loaded, what is left of the agent before is better than nothing.
-  if (enforcer_) EndEarlier([this] { return enforcer_->EndEarlier(); });
+  if (enforcer_) {
+    EndEarlier([this] { return enforcer_->EndEarlier(); });
+  } else if (std::none_of(entries_.begin(), entries_.end(),
+                          [](const auto& entry) { return entry.second.setting.enabled; })) {
+    EndEarlier(options_.end_earlier);
+  }
   return OkStatus();
 }
 
@@ -69,6 +82,7 @@ bool HookController::IsAsBefore(const Change& change) const {
   for (const policy::Kind kind : policy::kTracingKinds) {
     if (!enforced_.Shares(kind, change.resources)) return false;
   }
+  if (enforced_settings_ != change.settings) return false;
   return !change.refuses || std::none_of(entries_.begin(), entries_.end(),
                                          [](const auto& entry) { return !entry.second.problem.empty(); });
 }
@@ -98,10 +112,12 @@ Status HookController::SetPolicies(const Change& change) {
   for (const policy::Resource* const resource : PoliciesOf(change.resources)) {
     const bool must = MustDo(resource->id, *resource, change);
     Entry& entry = entries_[resource->id];
-    const bool is_wanted_already = entry.wanted == resource->yaml;
+    if (entry.number == 0) entry.number = ++last_number_;
+    const bool is_wanted_already =
+        entry.wanted == resource->yaml && entry.setting == SettingOf(change.settings, resource->id);
     if (is_wanted_already && (entry.problem.empty() || !change.refuses)) continue;
     changed.push_back(resource->id);
-    const Status put = PutOne(*resource, change, entry);
+    const Status put = SetOne(*resource, change, entry);
     if (put.ok()) continue;
     if (must) {
       PutBack(before, changed);
@@ -112,6 +128,7 @@ Status HookController::SetPolicies(const Change& change) {
                Message(put));
     }
     entry.wanted = resource->yaml;
+    entry.setting = SettingOf(change.settings, resource->id);
     entry.problem = Message(put);
   }
   for (auto entry = entries_.begin(); entry != entries_.end();) {
@@ -120,14 +137,38 @@ Status HookController::SetPolicies(const Change& change) {
       continue;
     }
     changed.push_back(entry->first);
-    if (entry->second.in_force) {
-      if (const Status removed = enforcer_->Remove(entry->first.name); !removed.ok()) {
-        PutBack(before, changed);
-        return Refusal(entry->first, removed);
-      }
+    if (const Status removed = TakeOut(entry->first, entry->second); !removed.ok()) {
+      PutBack(before, changed);
+      return Refusal(entry->first, removed);
     }
     entry = entries_.erase(entry);
   }
+  return OkStatus();
+}
+
+Status HookController::TakeOut(const ResourceId& id, Entry& entry) {
+  if (entry.in_force) SL_RETURN_IF_ERROR(enforcer_->Remove(id.name));
+  entry.in_force = nullptr;
+  return OkStatus();
+}
+
+// As the setting says: in force, in the other mode, or taken out. A policy that is disabled is still compiled, so that
+// a bad document is refused at once.
+Status HookController::SetOne(const policy::Resource& resource, const Change& change, Entry& entry) {
+  const HookSetting setting = SettingOf(change.settings, resource.id);
+  const bool is_in_force = entry.in_force && entry.problem.empty() && entry.wanted == resource.yaml;
+  if (setting.enabled && !is_in_force) return PutOne(resource, change, entry);
+  const bool monitors = Monitors(setting, *resource.tracing);
+  if (setting.enabled) {
+    SL_RETURN_IF_ERROR(enforcer_->SetState(resource.id.name, {.enabled = true, .monitor = monitors}));
+  } else {
+    if (entry.wanted != resource.yaml) SL_RETURN_IF_ERROR(options_.compile(resource.tracing).status());
+    SL_RETURN_IF_ERROR(TakeOut(resource.id, entry));
+  }
+  entry.wanted = resource.yaml;
+  entry.problem.clear();
+  entry.setting = setting;
+  entry.monitors = monitors;
   return OkStatus();
 }
 
@@ -137,10 +178,14 @@ Status HookController::PutOne(const policy::Resource& resource, const Change& ch
     SL_ASSIGN_OR_RETURN(enforcer_, options_.open());
   }
   if (!has_subjects_) SL_RETURN_IF_ERROR(SetSubjects(change));
-  SL_RETURN_IF_ERROR(enforcer_->Put(compiled));
+  const HookSetting setting = SettingOf(change.settings, resource.id);
+  const bool monitors = Monitors(setting, *resource.tracing);
+  SL_RETURN_IF_ERROR(enforcer_->Put(compiled, {.enabled = true, .monitor = monitors}));
   entry = {.wanted = resource.yaml,
            .problem = "",
-           .monitors = resource.tracing->mode == TracingPolicy::Mode::kMonitor,
+           .setting = setting,
+           .monitors = monitors,
+           .number = entry.number,
            .in_force = compiled};
   return OkStatus();
 }
@@ -151,8 +196,12 @@ void HookController::PutBack(const Entries& before, const std::vector<ResourceId
     const auto now = entries_.find(id);
     const auto old_policy = old == before.end() ? nullptr : old->second.in_force;
     const auto new_policy = now == entries_.end() ? nullptr : now->second.in_force;
-    if (old_policy == new_policy) continue;
-    const Status status = old_policy ? enforcer_->Put(old_policy) : enforcer_->Remove(id.name);
+    const bool monitors = old != before.end() && old->second.monitors;
+    if (old_policy == new_policy && (!old_policy || monitors == now->second.monitors)) continue;
+    const PolicyState state{.enabled = true, .monitor = monitors};
+    const Status status = !old_policy                ? enforcer_->Remove(id.name)
+                          : old_policy == new_policy ? enforcer_->SetState(id.name, state)
+                                                     : enforcer_->Put(old_policy, state);
     if (!status.ok()) LogError("{}: put back what was in force: {}", id.ToString(), Message(status));
   }
   entries_ = before;
@@ -183,10 +232,15 @@ PolicyReports HookController::reports() const {
   for (const auto& [id, entry] : entries_) {
     PolicyReport& report = reports[id];
     report.problem = entry.problem;
+    report.setting = entry.setting;
+    report.monitors = entry.monitors;
+    report.number = entry.number;
+    report.in_force = entry.in_force;
     if (entry.in_force && !numbers.ok()) report.problem = Message(numbers.status());
-    report.state = !report.problem.empty() ? ReportedState::kError
-                   : entry.monitors        ? ReportedState::kMonitor
-                                           : ReportedState::kEnabled;
+    report.state = !report.problem.empty()  ? ReportedState::kError
+                   : !entry.setting.enabled ? ReportedState::kDisabled
+                   : entry.monitors         ? ReportedState::kMonitor
+                                            : ReportedState::kEnabled;
     if (!entry.in_force || !numbers.ok()) continue;
     if (const auto of_policy = numbers->find(id.name); of_policy != numbers->end())
       report.numbers = std::move(of_policy->second);

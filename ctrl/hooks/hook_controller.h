@@ -17,17 +17,22 @@
 #include <vector>
 
 #include "ctrl/hooks/hook_enforcer.h"
+#include "ctrl/hooks/hook_setting.h"
 #include "ctrl/hooks/local_subjects.h"
 
 namespace sluice::hooks {
 
-enum class ReportedState { kEnabled, kMonitor, kError };
+enum class ReportedState { kEnabled, kMonitor, kDisabled, kError };
 const char* ToString(ReportedState state);
 
 struct PolicyReport {
   ReportedState state = ReportedState::kEnabled;
-  std::string problem;    // in kError: why the wanted policy is not in force
-  PolicyNumbers numbers;  // empty if nothing is in force
+  std::string problem;  // in kError: why the wanted policy is not in force
+  HookSetting setting;
+  bool monitors = false;     // by the setting or else by the document, also if nothing is in force
+  std::uint64_t number = 0;  // the policies of an agent's run, in the order of their coming, from 1
+  std::shared_ptr<const policy::tracing::CompiledPolicy> in_force;  // null: nothing; may be an earlier document
+  PolicyNumbers numbers;                                            // empty if nothing is in force
 };
 
 using PolicyReports = std::map<policy::ResourceId, PolicyReport>;
@@ -51,6 +56,7 @@ class HookController {
   struct Change {
     const policy::ResourceMap& resources;  // all that are wanted
     const Bindings& bindings;              // of their workloads
+    const HookSettings& settings = kNoHookSettings;
     std::set<policy::ResourceId> asked_for = {};
     bool refuses = false;  // a policy that is new or different and cannot be enforced is an error; all stays as it was
     bool same_workloads = false;  // as in the call before
@@ -69,7 +75,9 @@ class HookController {
   struct Entry {
     std::string wanted;   // its document
     std::string problem;  // why that is not in force
+    HookSetting setting;
     bool monitors = false;
+    std::uint64_t number = 0;
     std::shared_ptr<const policy::tracing::CompiledPolicy> in_force;  // null: nothing; may be an earlier document
   };
   using Entries = std::map<policy::ResourceId, Entry>;
@@ -80,18 +88,27 @@ class HookController {
   Status SetSubjects(const Change& change);
   Status SetPolicies(const Change& change);
   Status PutOne(const policy::Resource& resource, const Change& change, Entry& entry);
+  Status SetOne(const policy::Resource& resource, const Change& change, Entry& entry);
+  Status TakeOut(const policy::ResourceId& id, Entry& entry);
   void PutBack(const Entries& before, const std::vector<policy::ResourceId>& changed);
   void EndEarlier(const std::function<Status()>& end);
 
   const Options options_;
   mutable std::mutex mutex_;
   bool has_begun_ = !options_.waits;
-  std::optional<std::pair<policy::ResourceMap, Bindings>> noted_;  // before that
-  std::unique_ptr<HookEnforcer> enforcer_;                         // null: not opened
-  std::vector<Subject> subjects_;                                  // as the kernel has them
+  struct Noted {
+    policy::ResourceMap resources;
+    Bindings bindings;
+    HookSettings settings;
+  };
+  std::optional<Noted> noted_;              // before that
+  std::unique_ptr<HookEnforcer> enforcer_;  // null: not opened
+  std::vector<Subject> subjects_;           // as the kernel has them
   bool has_subjects_ = false;
   Entries entries_;
-  policy::ResourceMap enforced_;  // the wanted resources of the last call that was not refused
+  std::uint64_t last_number_ = 0;
+  policy::ResourceMap enforced_;    // the wanted resources of the last call that was not refused
+  HookSettings enforced_settings_;  // likewise
   bool ended_earlier_ = false;
 };
 

@@ -13,6 +13,7 @@
 
 #include "base/status.h"
 #include "bpf/abi/hook.h"
+#include "kernel/hooks/policy_state.h"
 #include "kernel/hooks/subjects.h"
 #include "policy/tracing/compiled.h"
 
@@ -31,6 +32,7 @@ struct HookNumbers {
   std::string hook;      // "the system call openat"
   std::string attached;  // "kprobe __x64_sys_openat"; empty: the kernel has no such hook, and the policy allows that
   HookCounts counts{};   // since the policy came into force
+  std::vector<HookCounts> selectors;  // the same by selector, in the order of CompiledHook::selectors
 };
 
 struct PolicyNumbers {
@@ -43,7 +45,9 @@ class HookEnforcer {
   virtual ~HookEnforcer() = default;
 
   // Replaces the policy of the same name in one step.
-  virtual Status Put(const std::shared_ptr<const policy::tracing::CompiledPolicy>& policy) = 0;
+  virtual Status Put(const std::shared_ptr<const policy::tracing::CompiledPolicy>& policy, PolicyState state) = 0;
+  // Of a policy that is in force; its counts go on.
+  virtual Status SetState(const policy::ObjectName& name, PolicyState state) = 0;
   virtual Status Remove(const policy::ObjectName& name) = 0;
   // All of the node. In effect for every policy when it returns.
   virtual Status SetSubjects(const std::vector<Subject>& subjects) = 0;

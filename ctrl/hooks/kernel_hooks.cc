@@ -7,7 +7,6 @@ namespace sluice::hooks {
 using policy::tracing::CompiledHook;
 using policy::tracing::CompiledPolicy;
 using policy::tracing::Scope;
-using policy::tracing::TracingPolicy;
 
 StatusOr<std::unique_ptr<KernelHooks>> KernelHooks::Open(const bpf::HookProgramOptions& options) {
   SL_ASSIGN_OR_RETURN(auto programs, bpf::HookPrograms::Load(options));
@@ -36,10 +35,9 @@ Status KernelHooks::CheckKnown(const CompiledPolicy& policy) const {
   return OkStatus();
 }
 
-Status KernelHooks::Put(const std::shared_ptr<const CompiledPolicy>& policy) {
+Status KernelHooks::Put(const std::shared_ptr<const CompiledPolicy>& policy, PolicyState state) {
   SL_RETURN_IF_ERROR(CheckKnown(*policy));
-  const TracingPolicy& wanted = *policy->policy;
-  return tables_->Put(wanted.name, policy, {.enabled = true, .monitor = wanted.mode == TracingPolicy::Mode::kMonitor});
+  return tables_->Put(policy->policy->name, policy, state);
 }
 
 StatusOr<std::map<policy::ObjectName, PolicyNumbers>> KernelHooks::Read() {
@@ -47,11 +45,14 @@ StatusOr<std::map<policy::ObjectName, PolicyNumbers>> KernelHooks::Read() {
   for (const PolicyInfo& info : tables_->List()) {
     PolicyNumbers numbers{.hooks = {}, .memory_bytes = info.bytes};
     for (const HookInfo& hook : info.hooks)
-      numbers.hooks.push_back({.hook = bpf::ToString(hook.point), .attached = hook.attached, .counts = {}});
+      numbers.hooks.push_back(
+          {.hook = bpf::ToString(hook.point), .attached = hook.attached, .counts = {}, .selectors = {}});
     SL_ASSIGN_OR_RETURN(const auto counts, tables_->Counts(info.name));
     for (const SelectorCounts& selector : counts) {
-      HookCounts& sum = numbers.hooks.at(selector.hook).counts;
-      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += selector.counts.counts[i];
+      HookNumbers& hook = numbers.hooks.at(selector.hook);
+      HookCounts& own = hook.selectors.emplace_back();
+      std::copy(std::begin(selector.counts.counts), std::end(selector.counts.counts), own.begin());
+      for (std::size_t i = 0; i < own.size(); ++i) hook.counts[i] += own[i];
     }
     all.emplace(info.name, std::move(numbers));
   }

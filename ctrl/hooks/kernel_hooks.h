@@ -14,7 +14,8 @@ class KernelHooks final : public HookEnforcer {
   // Without options.processes_fd, policies that look at programs' paths are refused.
   static StatusOr<std::unique_ptr<KernelHooks>> Open(const bpf::HookProgramOptions& options);
 
-  Status Put(const std::shared_ptr<const policy::tracing::CompiledPolicy>& policy) override;
+  Status Put(const std::shared_ptr<const policy::tracing::CompiledPolicy>& policy, PolicyState state) override;
+  Status SetState(const policy::ObjectName& name, PolicyState state) override { return tables_->SetState(name, state); }
   Status Remove(const policy::ObjectName& name) override { return tables_->Remove(name); }
   Status SetSubjects(const std::vector<Subject>& subjects) override { return tables_->SetSubjects(subjects); }
   StatusOr<std::map<policy::ObjectName, PolicyNumbers>> Read() override;

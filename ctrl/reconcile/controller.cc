@@ -29,7 +29,7 @@ void AddEndpointChanges(const node::EndpointIds& from, const node::EndpointIds& 
 
 bool IsEmpty(const StateChange& change) {
   return change.puts.empty() && change.deletes.empty() && change.new_endpoints.empty() &&
-         change.gone_endpoints.empty() && change.quarantines.empty() && !change.refusals;
+         change.gone_endpoints.empty() && change.quarantines.empty() && !change.refusals && !change.hook_settings;
 }
 
 std::string UnreadableNames(const std::map<ResourceId, std::string>& unreadable) {
@@ -99,6 +99,8 @@ Status Controller::Restore(Given given, StateStore::State state) {
   closing_lock.unlock();
   quarantines_.Restore(std::move(state.quarantined));
   saved_refusals_ = std::move(state.refusals);
+  hook_settings_ = state.hook_settings;
+  saved_hook_settings_ = std::move(state.hook_settings);
   const bool pinned = datapath_->generation() > 0 || state.pinned;
   if (!unreadable_.empty()) {
     const auto& [id, problem] = *unreadable_.begin();
@@ -380,6 +382,8 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
   change.quarantines = quarantines_.unsaved();
   Refusals refusals = RefusalsAfter(change, *plan.node_view);
   if (refusals != saved_refusals_) change.refusals = refusals;
+  hooks::HookSettings hook_settings = HookSettingsAfter(plan.view->resources);
+  if (hook_settings != saved_hook_settings_) change.hook_settings = hook_settings;
   for (const auto& attached : all_attached) {
     if (attached.program != "xdp_uplink" && !owners.contains(attached.ifindex))
       change.released_interfaces.push_back(attached.ifindex);
@@ -423,9 +427,11 @@ Status Controller::Enforce(Desired desired, StateChange change, Look look, Savin
     saved_ids_ = plan.node_view->ids;
     saved_revision_ = change.revision;
     saved_refusals_ = std::move(refusals);
+    saved_hook_settings_ = hook_settings;
     quarantines_.NoteSaved();
     doubted_ = false;
   }
+  hook_settings_ = std::move(hook_settings);
   unsaved_ = std::move(saved);
   ForgetRefused(change, *plan.node_view);
   if (!restored_) TellNobodys(owners);
@@ -478,6 +484,7 @@ Status Controller::Carry(const Plan& plan, const StateChange& change, Saving sav
 hooks::HookController::Change Controller::HooksOf(const Plan& plan, const StateChange& change, Saving saving) const {
   hooks::HookController::Change of_hooks{.resources = plan.view->resources,
                                          .bindings = plan.node_view->found,
+                                         .settings = hook_settings_,
                                          .refuses = saving == Saving::kMust,
                                          .same_workloads = restored_ && plan.node_view == node_view_};
   for (const policy::Resource& resource : change.puts) {
@@ -499,7 +506,9 @@ Status Controller::CheckHooks(const Plan& plan, const StateChange& change) const
 void Controller::PutBackHooks() {
   if (hooks_ == nullptr || !restored_) return;
   const std::shared_ptr<const View> before = view();
-  if (Status status = hooks_->Enforce({.resources = before->resources, .bindings = node_view_->found}); !status.ok())
+  if (Status status =
+          hooks_->Enforce({.resources = before->resources, .bindings = node_view_->found, .settings = hook_settings_});
+      !status.ok())
     LogError("restore the hook policies after a refused change: {}", Message(status));
 }
 
@@ -585,6 +594,39 @@ StatusOr<std::uint64_t> Controller::Release(const ObjectName& name) {
   }
   SL_RETURN_IF_ERROR(quarantines_.End(name, numbers().Find(name), revision));
   return revision;
+}
+
+// A policy that is gone takes its setting with it.
+hooks::HookSettings Controller::HookSettingsAfter(const ResourceMap& resources) const {
+  hooks::HookSettings after = hook_settings_;
+  std::erase_if(after, [&](const auto& setting) { return !resources.contains(setting.first); });
+  return after;
+}
+
+StatusOr<std::uint64_t> Controller::SetHookPolicy(const ResourceId& id, const hooks::HookSettingChange& change) {
+  const std::lock_guard lock(mutex_);
+  const std::shared_ptr<const View> now = view();
+  if (hooks_ == nullptr || !now->resources.contains(id))
+    return MakeError(absl::StatusCode::kNotFound, "{} does not exist", id.ToString());
+  if (!holding_.empty()) return MakeError(absl::StatusCode::kFailedPrecondition, "holding: {}", holding_);
+  hooks::HookSettings settings = hook_settings_;
+  hooks::Make(change, id, &settings);
+  if (settings == hook_settings_) return now->revision;
+  const Status saved = save_({.hook_settings = settings, .revision = saved_revision_}, [&] {
+    return hooks_->Enforce({.resources = now->resources,
+                            .bindings = node_view_->found,
+                            .settings = settings,
+                            .asked_for = {id},
+                            .refuses = true,
+                            .same_workloads = true});
+  });
+  if (!saved.ok()) {
+    PutBackHooks();
+    return saved;
+  }
+  hook_settings_ = settings;
+  saved_hook_settings_ = std::move(settings);
+  return now->revision;
 }
 
 StatusOr<policy::Quarantine> Controller::quarantine() const {

@@ -76,6 +76,11 @@ class Controller {
   // Both return the revision in force: a quarantine does not change the resources.
   StatusOr<std::uint64_t> Quarantine(const policy::ObjectName& name, std::string* unsaved = nullptr);
   StatusOr<std::uint64_t> Release(const policy::ObjectName& name);
+  // Enables or disables a hook policy of any source, or sets its mode, in one step and without a change of its
+  // document. It lasts over restarts and new documents, until the policy is deleted. NotFound: there is no such policy.
+  // Else as Apply; FailedPrecondition while holding. Returns the revision in force.
+  StatusOr<std::uint64_t> SetHookPolicy(const policy::ResourceId& id, const hooks::HookSettingChange& change);
+
   // All workloads that the kernel cuts off, also for another caller, and those that it will when they come (again).
   StatusOr<policy::Quarantine> quarantine() const;
 
@@ -140,6 +145,7 @@ class Controller {
   Status Carry(const Plan& plan, const StateChange& change, Saving saving);
   hooks::HookController::Change HooksOf(const Plan& plan, const StateChange& change, Saving saving) const;
   Status CheckHooks(const Plan& plan, const StateChange& change) const;
+  hooks::HookSettings HookSettingsAfter(const policy::ResourceMap& resources) const;
   void PutBackHooks();
   Status AttachPods(const Plan& plan, Saving saving);
   // Those with both programs attached and an endpoint in the generation.
@@ -169,10 +175,12 @@ class Controller {
   const Save save_;
   mutable std::mutex mutex_;
   Desired desired_;
-  node::EndpointIds ids_;                      // as the kernel has them
-  node::EndpointIds saved_ids_;                // as the store has them
-  std::uint64_t saved_revision_ = 0;           // as the store has it
-  Refusals saved_refusals_;                    // as the store has them
+  node::EndpointIds ids_;             // as the kernel has them
+  node::EndpointIds saved_ids_;       // as the store has them
+  std::uint64_t saved_revision_ = 0;  // as the store has it
+  Refusals saved_refusals_;           // as the store has them
+  hooks::HookSettings hook_settings_;
+  hooks::HookSettings saved_hook_settings_;    // as the store has them
   Status unsaved_;                             // the result of the last save that was not required
   std::shared_ptr<const NodeView> node_view_;  // of the generation in force; null before the first
   std::map<policy::ObjectName, Refused> refused_;

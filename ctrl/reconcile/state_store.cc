@@ -38,7 +38,13 @@ constexpr const char* kLaterSchema =
     "CREATE TABLE IF NOT EXISTS refused(namespace TEXT, name TEXT, ifindex INTEGER, problem TEXT,"
     "  PRIMARY KEY(namespace, name, ifindex)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS released(ifindex INTEGER PRIMARY KEY) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS hook_setting(api_version TEXT, kind TEXT, namespace TEXT, name TEXT,"
+    "  enabled INTEGER, mode TEXT, PRIMARY KEY(api_version, kind, namespace, name)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS doubt(text TEXT, unknown INTEGER);";
+
+// hook_setting.mode; empty: the document's own.
+constexpr const char* kMonitor = "monitor";
+constexpr const char* kEnforce = "enforce";
 
 constexpr const char* kStartAgain = ": fix that, and start the agent again";
 
@@ -453,6 +459,7 @@ StatusOr<StateStore::State> StateStore::Load() {
     state.released_interfaces.insert(static_cast<std::uint32_t>(released.Number(0)));
   }
   SL_RETURN_IF_ERROR(LoadRefusals(state));
+  SL_RETURN_IF_ERROR(LoadHookSettings(state));
   std::vector<policy::Resource> recovered;
   SL_RETURN_IF_ERROR(LoadResources(state, recovered));
   is_loaded_ = true;
@@ -464,10 +471,32 @@ StatusOr<StateStore::State> StateStore::Load() {
   return state;
 }
 
-// A read-only file may be from an older version, without this table.
+// A read-only file may be from an older version, without tables that were added later.
+StatusOr<bool> StateStore::HasTable(const std::string& name) const {
+  SL_ASSIGN_OR_RETURN(auto table, Statement::Prepare(db_, path_, "SELECT 1 FROM sqlite_master WHERE name = ?"));
+  return table.Bind(1, name).Step();
+}
+
+// A mode that this version does not know is the document's own: what enforces must not end with a change of versions.
+Status StateStore::LoadHookSettings(State& state) const {
+  SL_ASSIGN_OR_RETURN(const bool has_table, HasTable("hook_setting"));
+  if (!has_table) return OkStatus();
+  SL_ASSIGN_OR_RETURN(
+      auto rows,
+      Statement::Prepare(db_, path_, "SELECT api_version, kind, namespace, name, enabled, mode FROM hook_setting"));
+  for (;;) {
+    SL_ASSIGN_OR_RETURN(const bool more, rows.Step());
+    if (!more) return OkStatus();
+    const auto kind = FindKind(rows.Text(0), rows.Text(1));
+    if (!kind) continue;
+    hooks::HookSetting setting{.enabled = rows.Number(4) != 0, .monitor = {}};
+    if (const std::string mode = rows.Text(5); mode == kMonitor || mode == kEnforce) setting.monitor = mode == kMonitor;
+    if (setting != hooks::HookSetting()) state.hook_settings[{*kind, {rows.Text(2), rows.Text(3)}}] = setting;
+  }
+}
+
 Status StateStore::LoadRefusals(State& state) const {
-  SL_ASSIGN_OR_RETURN(auto table, Statement::Prepare(db_, path_, "SELECT 1 FROM sqlite_master WHERE name = 'refused'"));
-  SL_ASSIGN_OR_RETURN(const bool has_table, table.Step());
+  SL_ASSIGN_OR_RETURN(const bool has_table, HasTable("refused"));
   if (!has_table) return OkStatus();
   SL_ASSIGN_OR_RETURN(auto refused,
                       Statement::Prepare(db_, path_, "SELECT namespace, name, ifindex, problem FROM refused"));
@@ -514,6 +543,7 @@ Status StateStore::Write(const StateChange& change) {
   }
   SL_RETURN_IF_ERROR(WriteQuarantine(change));
   if (change.refusals) SL_RETURN_IF_ERROR(WriteRefusals(*change.refusals));
+  if (change.hook_settings) SL_RETURN_IF_ERROR(WriteHookSettings(*change.hook_settings));
   SL_RETURN_IF_ERROR(Execute("DELETE FROM released; DELETE FROM revision"));
   if (change.ends_doubt) SL_RETURN_IF_ERROR(EndDoubt());
   SL_ASSIGN_OR_RETURN(auto release_interface,
@@ -554,6 +584,18 @@ Status StateStore::WriteRefusals(const Refusals& refusals) {
       put.Bind(1, name.ns).Bind(2, name.name).Bind(3, std::uint64_t{ifindex});
       SL_RETURN_IF_ERROR(put.Bind(4, refusal.problem).Run());
     }
+  }
+  return OkStatus();
+}
+
+Status StateStore::WriteHookSettings(const hooks::HookSettings& settings) {
+  SL_RETURN_IF_ERROR(Execute("DELETE FROM hook_setting"));
+  SL_ASSIGN_OR_RETURN(auto put, Statement::Prepare(db_, path_, "INSERT INTO hook_setting VALUES(?, ?, ?, ?, ?, ?)"));
+  for (const auto& [id, setting] : settings) {
+    const std::string api_version = policy::KindApiVersion(id.kind), kind = policy::KindName(id.kind);
+    const std::string mode = !setting.monitor ? "" : *setting.monitor ? kMonitor : kEnforce;
+    put.Bind(1, api_version).Bind(2, kind).Bind(3, id.name.ns).Bind(4, id.name.name);
+    SL_RETURN_IF_ERROR(put.Bind(5, std::uint64_t{setting.enabled}).Bind(6, mode).Run());
   }
   return OkStatus();
 }

@@ -1,6 +1,6 @@
 // What must survive a restart, in an SQLite database in the state directory: the resources applied through the API, the
-// endpoint numbers, the quarantined and the refused workloads, the revision. The only user of SQLite. Not thread-safe:
-// the controller orders its calls.
+// endpoint numbers, the quarantined and the refused workloads, what was set for hook policies, the revision. The only
+// user of SQLite. Not thread-safe: the controller orders its calls.
 //
 // Open locks the directory (AlreadyExists: another agent has it). What can be read is kept, even if other parts cannot:
 // a last good copy is beside state.db (KeepCopy), and State says what was wrong.
@@ -22,6 +22,7 @@
 
 #include "base/fd.h"
 #include "base/status.h"
+#include "ctrl/hooks/hook_setting.h"
 #include "ctrl/node/endpoint_ids.h"
 #include "policy/resource/resource_map.h"
 
@@ -45,8 +46,9 @@ struct StateChange {
   std::vector<policy::ObjectName> gone_endpoints;
   std::vector<policy::ObjectName> quarantines;
   std::vector<policy::ObjectName> releases;
-  std::vector<std::uint32_t> released_interfaces;  // released once this is saved; earlier ones already are
-  std::optional<Refusals> refusals;                // all of them; absent: unchanged
+  std::vector<std::uint32_t> released_interfaces;    // released once this is saved; earlier ones already are
+  std::optional<Refusals> refusals;                  // all of them; absent: unchanged
+  std::optional<hooks::HookSettings> hook_settings;  // likewise
   std::uint64_t revision = 0;
   bool ends_doubt = false;  // State::doubt is over
 };
@@ -64,6 +66,7 @@ class StateStore {
     std::set<policy::ObjectName> quarantined;  // also workloads that do not exist now
     std::set<std::uint32_t> released_interfaces;
     Refusals refusals;  // their interfaces are as of the time of saving
+    hooks::HookSettings hook_settings;
     std::uint64_t revision = 0;
 
     std::vector<std::string> problems;  // what was wrong, for people; not fatal
@@ -117,12 +120,15 @@ class StateStore {
   Status LoadEndpoints(State& state) const;
   Status LoadDoubt(State& state) const;
   Status LoadRefusals(State& state) const;
+  Status LoadHookSettings(State& state) const;
   Status LoadResources(State& state, std::vector<policy::Resource>& recovered);
   StatusOr<policy::Resource> ReadFromCopy(const policy::ResourceId& id) const;
   Status Write(const StateChange& change);
   Status EndDoubt() const;
   Status WriteQuarantine(const StateChange& change);
   Status WriteRefusals(const Refusals& refusals);
+  Status WriteHookSettings(const hooks::HookSettings& settings);
+  StatusOr<bool> HasTable(const std::string& name) const;
   Status Execute(const char* sql) const;
 
   const std::string path_;

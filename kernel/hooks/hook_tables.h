@@ -31,6 +31,7 @@
 #include "kernel/bpf/paged_array.h"
 #include "kernel/hooks/places.h"
 #include "kernel/hooks/point_index.h"
+#include "kernel/hooks/policy_state.h"
 #include "kernel/hooks/subjects.h"
 #include "kernel/hooks/table_image.h"
 #include "policy/tracing/compiled.h"
@@ -38,12 +39,6 @@
 namespace sluice::hooks {
 
 using CompiledPolicyPtr = std::shared_ptr<const policy::tracing::CompiledPolicy>;
-
-struct PolicyState {
-  bool enabled = true;
-  bool monitor = false;  // events and counts, but nothing is enforced
-  bool operator==(const PolicyState&) const = default;
-};
 
 struct HookInfo {
   policy::tracing::HookPoint point;

@@ -9,7 +9,7 @@ namespace sluice::telemetry {
 // So many hooks, the first ones, have series of their own; the others are counted together as policy "other".
 inline constexpr std::size_t kMaxHookSeries = 512;
 // The states of policies, each of which has a series.
-inline constexpr std::array<const char*, 3> kHookPolicyStates = {"enabled", "monitor", "error"};
+inline constexpr std::array<const char*, 4> kHookPolicyStates = {"enabled", "monitor", "disabled", "error"};
 
 void AddHookFamilies(const std::vector<HookPolicyNumbers>& policies, Families* out);
 

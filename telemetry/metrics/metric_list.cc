@@ -154,9 +154,10 @@ void AddAgent(std::vector<MetricInfo>* out) {
        kWithKube},
       {"sluice_hook_policies",
        kGauge,
-       "Hook policies (TracingPolicy) by state: enforced, only counting what they would do, or not in force.",
+       "Hook policies (TracingPolicy) by state: enforced, only counting what they would do, disabled, or not in force for "
+       "an error.",
        {"state"},
-       "3 states",
+       "4 states",
        ""},
       {"sluice_hook_policies_memory_bytes", kGauge, "Memory of the kernel for hook policies.", {}, "", ""},
       {"sluice_hook_matches_total",

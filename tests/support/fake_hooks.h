@@ -28,7 +28,8 @@ class FakeKernel {
 
   // The next such call, as in calls(), returns `error` and changes nothing.
   void FailNext(const std::string& call, Status error) { failures_[call].push_back(std::move(error)); }
-  // Oldest first: "Open", "SetSubjects NAME...", "Put NAME", "Remove NAME", "EndEarlier".
+  // Oldest first: "Open", "SetSubjects NAME...", "Put NAME", "SetState NAME", "Remove NAME",
+  // "EndEarlier".
   std::vector<std::string> TakeCalls() { return std::exchange(calls_, {}); }
   void SetInode(const std::string& path, std::uint64_t inode) { inodes_[path] = inode; }
   // By name: policies that cannot be compiled, and why.
@@ -43,20 +44,29 @@ class FakeKernel {
     const auto found = policies_.find(name);
     return found == policies_.end() ? nullptr : found->second.get();
   }
+  bool Monitors(const policy::ObjectName& name) const { return states_.at(name).monitor; }
   const std::vector<hooks::Subject>& subjects() const { return subjects_; }
 
  private:
   class Enforcer final : public hooks::HookEnforcer {
    public:
     explicit Enforcer(FakeKernel* kernel) : kernel_(kernel) {}
-    Status Put(const std::shared_ptr<const policy::tracing::CompiledPolicy>& policy) override {
+    Status Put(const std::shared_ptr<const policy::tracing::CompiledPolicy>& policy,
+               hooks::PolicyState state) override {
       SL_RETURN_IF_ERROR(kernel_->Call("Put " + policy->policy->name.ToString()));
       kernel_->policies_[policy->policy->name] = policy;
+      kernel_->states_[policy->policy->name] = state;
+      return OkStatus();
+    }
+    Status SetState(const policy::ObjectName& name, hooks::PolicyState state) override {
+      SL_RETURN_IF_ERROR(kernel_->Call("SetState " + name.ToString()));
+      kernel_->states_[name] = state;
       return OkStatus();
     }
     Status Remove(const policy::ObjectName& name) override {
       SL_RETURN_IF_ERROR(kernel_->Call("Remove " + name.ToString()));
       kernel_->policies_.erase(name);
+      kernel_->states_.erase(name);
       return OkStatus();
     }
     Status SetSubjects(const std::vector<hooks::Subject>& subjects) override {
@@ -67,9 +77,11 @@ class FakeKernel {
       return OkStatus();
     }
     StatusOr<std::map<policy::ObjectName, hooks::PolicyNumbers>> Read() override {
-      hooks::HookNumbers hook{.hook = "the system call openat", .attached = "raw tracepoint sys_enter", .counts = {}};
+      hooks::HookNumbers hook{
+          .hook = "the system call openat", .attached = "raw tracepoint sys_enter", .counts = {}, .selectors = {}};
       hook.counts[SL_HOOK_COUNT_MATCHED] = 3;
       hook.counts[SL_HOOK_COUNT_SIGNALLED] = 2;
+      hook.selectors = {hook.counts};
       std::map<policy::ObjectName, hooks::PolicyNumbers> all;
       for (const auto& [name, policy] : kernel_->policies_) all[name] = {.hooks = {hook}, .memory_bytes = 4096};
       return all;
@@ -105,6 +117,7 @@ class FakeKernel {
   std::vector<std::string> calls_;
   std::map<std::string, std::uint64_t> inodes_;
   std::map<policy::ObjectName, std::shared_ptr<const policy::tracing::CompiledPolicy>> policies_;
+  std::map<policy::ObjectName, hooks::PolicyState> states_;
   std::vector<hooks::Subject> subjects_;
 };
 

@@ -194,6 +194,7 @@ class ControllerTest : public ::testing::Test {
     saved_.revision = change.revision;
     saved_.released_interfaces = {change.released_interfaces.begin(), change.released_interfaces.end()};
     if (change.refusals) saved_.refusals = *change.refusals;
+    if (change.hook_settings) saved_.hook_settings = *change.hook_settings;
     if (change.ends_doubt) saved_.doubt.clear();
     if (change.ends_doubt) saved_.unknown = false;
     for (const policy::Resource& resource : change.puts) saved_.unreadable.erase(resource.id);

@@ -111,6 +111,77 @@ TEST_F(HookPolicies, CoverAWorkloadBeforeItIsAttached) {
   EXPECT_EQ(kernel_.subjects()[0].endpoint, NumberOf("10.0.0.1"));
 }
 
+TEST_F(HookPolicies, AreDisabledAndEnabledAndThatIsKept) {
+  const auto revision = Apply(Tracing("files") + Tracing("more"));
+  ASSERT_TRUE(revision.ok());
+  EXPECT_EQ(*controller_->SetHookPolicy(IdOf("files"), {.enabled = false, .monitor = {}}), *revision);
+  EXPECT_THAT(kernel_.in_force(), ElementsAre("more"));
+  EXPECT_EQ(hooks_->reports().at(IdOf("files")).state, hooks::ReportedState::kDisabled);
+  EXPECT_TRUE(controller_->view()->resources.contains(IdOf("files")));
+  ASSERT_TRUE(RestartWithHooks().ok());
+  EXPECT_THAT(kernel_.in_force(), ElementsAre("more"));
+  EXPECT_EQ(hooks_->reports().at(IdOf("files")).state, hooks::ReportedState::kDisabled);
+  ASSERT_TRUE(Apply(Tracing("files", "sys_close")).ok()) << "a new document of a policy that stays disabled";
+  EXPECT_THAT(kernel_.in_force(), ElementsAre("more"));
+  ASSERT_TRUE(controller_->SetHookPolicy(IdOf("files"), {.enabled = true, .monitor = {}}).ok());
+  EXPECT_THAT(kernel_.in_force(), ElementsAre("files", "more"));
+  EXPECT_THAT(saved_.hook_settings, IsEmpty());
+}
+
+TEST_F(HookPolicies, GetAnotherModeWithoutAGapAndThatIsKept) {
+  ASSERT_TRUE(Apply(Tracing("files")).ok());
+  kernel_.TakeCalls();
+  ASSERT_TRUE(controller_->SetHookPolicy(IdOf("files"), {.enabled = {}, .monitor = true}).ok());
+  EXPECT_THAT(kernel_.TakeCalls(), ElementsAre("SetState files"));
+  EXPECT_TRUE(kernel_.Monitors({"", "files"}));
+  EXPECT_EQ(hooks_->reports().at(IdOf("files")).state, hooks::ReportedState::kMonitor);
+  ASSERT_TRUE(controller_->SetHookPolicy(IdOf("files"), {.enabled = {}, .monitor = true}).ok());
+  EXPECT_THAT(kernel_.TakeCalls(), IsEmpty()) << "nothing is different";
+  ASSERT_TRUE(RestartWithHooks().ok());
+  EXPECT_TRUE(kernel_.Monitors({"", "files"}));
+  ASSERT_TRUE(Apply(Tracing("files", "sys_close")).ok());
+  EXPECT_TRUE(kernel_.Monitors({"", "files"})) << "a new document";
+  ASSERT_TRUE(controller_->SetHookPolicy(IdOf("files"), {.enabled = {}, .monitor = false}).ok());
+  EXPECT_FALSE(kernel_.Monitors({"", "files"}));
+  EXPECT_EQ(hooks_->reports().at(IdOf("files")).state, hooks::ReportedState::kEnabled);
+}
+
+TEST_F(HookPolicies, ASettingThatCannotBeMadeOrSavedIsTakenBack) {
+  ASSERT_TRUE(Apply(Tracing("files")).ok());
+  fail_after_enforcing_ = MakeError(absl::StatusCode::kResourceExhausted, "the disk is full");
+  EXPECT_FALSE(controller_->SetHookPolicy(IdOf("files"), {.enabled = {}, .monitor = true}).ok());
+  EXPECT_FALSE(kernel_.Monitors({"", "files"}));
+  fail_after_enforcing_ = MakeError(absl::StatusCode::kResourceExhausted, "the disk is full");
+  EXPECT_FALSE(controller_->SetHookPolicy(IdOf("files"), {.enabled = false, .monitor = {}}).ok());
+  EXPECT_THAT(kernel_.in_force(), ElementsAre("files"));
+  EXPECT_EQ(hooks_->reports().at(IdOf("files")).state, hooks::ReportedState::kEnabled);
+  ASSERT_TRUE(controller_->SetHookPolicy(IdOf("files"), {.enabled = false, .monitor = {}}).ok());
+  kernel_.FailNext("Put files", MakeError(absl::StatusCode::kNotFound, "no such function"));
+  EXPECT_THAT(Message(controller_->SetHookPolicy(IdOf("files"), {.enabled = true, .monitor = {}}).status()),
+              HasSubstr("TracingPolicy files: no such function"));
+  EXPECT_EQ(hooks_->reports().at(IdOf("files")).state, hooks::ReportedState::kDisabled);
+  EXPECT_EQ(saved_.hook_settings.size(), 1U);
+  EXPECT_TRUE(absl::IsNotFound(controller_->SetHookPolicy(IdOf("none"), {.enabled = false, .monitor = {}}).status()));
+}
+
+TEST_F(HookPolicies, ASettingEndsWithItsPolicy) {
+  ASSERT_TRUE(Apply(Tracing("files")).ok());
+  ASSERT_TRUE(controller_->SetHookPolicy(IdOf("files"), {.enabled = false, .monitor = true}).ok());
+  ASSERT_TRUE(controller_->Delete({IdOf("files")}).ok());
+  EXPECT_THAT(saved_.hook_settings, IsEmpty());
+  ASSERT_TRUE(Apply(Tracing("files")).ok());
+  EXPECT_THAT(kernel_.in_force(), ElementsAre("files"));
+  EXPECT_FALSE(kernel_.Monitors({"", "files"}));
+}
+
+TEST_F(HookPolicies, WhatAnEarlierAgentLeftEndsAlsoIfAllAreDisabled) {
+  ASSERT_TRUE(Apply(Tracing("files")).ok());
+  ASSERT_TRUE(controller_->SetHookPolicy(IdOf("files"), {.enabled = false, .monitor = {}}).ok());
+  kernel_.TakeCalls();
+  ASSERT_TRUE(RestartWithHooks().ok());
+  EXPECT_THAT(kernel_.TakeCalls(), ElementsAre("EndEarlier"));
+}
+
 TEST_F(ControllerTest, WithoutHooksATracingPolicyIsRefused) {
   ASSERT_TRUE(Restart().ok());
   EXPECT_THAT(Message(Apply(Tracing("files")).status()),

@@ -131,6 +131,24 @@ TEST_F(StateStoreTest, KeepsWhoWasRefused) {
   EXPECT_TRUE(LoadAnew().refusals.empty());
 }
 
+TEST_F(StateStoreTest, KeepsWhatWasSetForHookPolicies) {
+  const policy::ResourceId files{policy::Kind::kTracingPolicy, {"", "files"}};
+  const policy::ResourceId shop{policy::Kind::kTracingPolicyNamespaced, {"shop", "files"}};
+  const hooks::HookSettings settings{{files, {.enabled = false, .monitor = {}}},
+                                     {shop, {.enabled = true, .monitor = true}}};
+  ASSERT_TRUE(Open()->Save({.hook_settings = settings, .revision = 1}, Enforced).ok());
+  EXPECT_EQ(LoadAnew().hook_settings, settings);
+  ASSERT_TRUE(Open()->Save({.revision = 2}, Enforced).ok());
+  EXPECT_EQ(LoadAnew().hook_settings, settings) << "a change that says nothing of them";
+  const hooks::HookSettings enforced{{shop, {.enabled = false, .monitor = false}}};
+  ASSERT_TRUE(Open()->Save({.hook_settings = enforced, .revision = 3}, Enforced).ok());
+  EXPECT_EQ(LoadAnew().hook_settings, enforced);
+  Execute("UPDATE hook_setting SET mode = 'of a newer version', enabled = 1");
+  EXPECT_TRUE(LoadAnew().hook_settings.empty()) << "the document's own mode";
+  Execute("DROP TABLE hook_setting");
+  EXPECT_TRUE(LoadAnew().hook_settings.empty()) << "a version without the table";
+}
+
 TEST_F(StateStoreTest, ReadsWhatAVersionWithoutRefusalsWroteAlsoWhereNothingCanBeWritten) {
   ASSERT_TRUE(Open()->Save({.puts = {Namespace("shop", "blue")}, .revision = 3}, Enforced).ok());
   Execute("DROP TABLE refused; PRAGMA user_version = 99");
