@@ -58,7 +58,7 @@ void FillCommandLine(CLI::App& app, CommandLine& line) {
   app.fallthrough();
   for (const auto add :
        {AddApply, AddCheck, AddDelete, AddDescribe, AddDiff, AddEdit, AddGet, AddExplain, AddObserve, AddQuarantine,
-        AddStatus, AddReplay, AddSysdump, AddTop, AddUninstall, AddVersion, AddCompletion, AddHelp}) {
+        AddStatus, AddReplay, AddRules, AddSysdump, AddTop, AddUninstall, AddVersion, AddCompletion, AddHelp}) {
     add(app, line);
   }
   app.parse_complete_callback([&line] {
