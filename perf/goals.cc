@@ -8,7 +8,7 @@ namespace {
 constexpr auto kAtMost = Goal::Is::kAtMost;
 constexpr auto kAtLeast = Goal::Is::kAtLeast;
 constexpr char kProgram[] = "program", kRate[] = "rate", kTcp[] = "tcp", kExec[] = "exec", kHooks[] = "hooks",
-               kUpdate[] = "update", kScale[] = "scale", kKube[] = "kube";
+               kRules[] = "rules", kUpdate[] = "update", kScale[] = "scale", kKube[] = "kube";
 
 constexpr RowName kXdpParse{kProgram, "floor/xdp/parse"}, kXdpHash{kProgram, "floor/xdp/hash/flows:1"},
     kXdpColdHash{kProgram, "floor/xdp/hash/flows:100000"}, kTcParse{kProgram, "floor/tc/parse"},
@@ -381,6 +381,18 @@ constexpr Goal kGoals[] = {
      {"an event is lost when the ring is full, because the reader did not keep up or did not run",
       "{:.0f} thousand a second were read",
       {kHooks, "flood/read"}}},
+    {"events through Falco's 25 rules, one thread: million a second",
+     {kRules, "falco/rules:25"},
+     {},
+     kAtLeast,
+     1,
+     {kUnknown}},
+    {"events through Falco's 93 rules / through 25",
+     {kRules, "falco/rules:93"},
+     {kRules, "falco/rules:25"},
+     kAtLeast,
+     0.6,
+     {"the other 68 rules are for more event types, and for openat too"}},
     // Control plane.
     {"load 100 k policy entries / nft -f of a 100 k set",
      {kScale, "load/policy-entries:100000"},

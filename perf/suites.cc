@@ -5,6 +5,7 @@
 #include "perf/kube/kube_suite.h"
 #include "perf/program/program_suite.h"
 #include "perf/rate/rate_suite.h"
+#include "perf/rules/rules_suite.h"
 #include "perf/scale/scale_suite.h"
 #include "perf/suite.h"
 #include "perf/tcp/tcp_suite.h"
@@ -28,6 +29,7 @@ std::span<const Suite> Suites() {
       {"tcp", "TCP from pod to pod, with peers: stream, request/response, connect/close", TcpRows, RunTcpSuite},
       {"exec", "program starts and ends with the process sensors off and on", ExecRows, RunExecSuite},
       {"hooks", "policies on hooks of the kernel: not hit, hit, their events and memory", HooksRows, RunHooksSuite},
+      {"rules", "events through detection rules, one thread", RulesRows, RunRulesSuite},
       {"update", "time from a change to the first packet with its verdict, and traffic during changes", UpdateRows,
        RunUpdateSuite},
       {"scale", "memory, look-ups, loading and start times as the configuration grows", ScaleRows, RunScaleSuite},
