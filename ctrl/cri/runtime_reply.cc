@@ -43,6 +43,15 @@ StatusOr<node::Sandbox> ToSandbox(const v1::PodSandbox& listed, const StatusOr<v
   return sandbox;
 }
 
+std::string RepositoryOf(const std::string& image) {
+  if (image.starts_with("sha256:")) return "";
+  std::string repository = image.substr(0, image.find('@'));
+  const std::size_t slash = repository.rfind('/');
+  // A colon before the last slash is that of a registry's port.
+  const std::size_t tag = repository.find(':', slash == std::string::npos ? 0 : slash);
+  return repository.substr(0, tag);
+}
+
 StatusOr<Container> ToContainer(const v1::Container& listed, const v1::PodSandbox& sandbox,
                                 const StatusOr<v1::ContainerStatusResponse>& status) {
   if (!status.ok()) return status.status();
@@ -55,6 +64,7 @@ StatusOr<Container> ToContainer(const v1::Container& listed, const v1::PodSandbo
                    .pod_uid = sandbox.metadata().uid(),
                    .sandbox = sandbox.id(),
                    .cgroup = info.cgroup,
+                   .repository = RepositoryOf(status->status().image().image()),
                    .attempt = listed.metadata().attempt()};
 }
 

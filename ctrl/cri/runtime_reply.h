@@ -11,6 +11,9 @@ namespace sluice::cri {
 StatusOr<node::Sandbox> ToSandbox(const runtime::v1::PodSandbox& listed,
                                   const StatusOr<runtime::v1::PodSandboxStatusResponse>& status);
 
+// "docker.io/library/nginx:1.25@sha256:..." -> "docker.io/library/nginx". Empty: the image has no name, only a digest.
+std::string RepositoryOf(const std::string& image);
+
 // `sandbox`: the one that it is in. NotFound as above.
 StatusOr<Container> ToContainer(const runtime::v1::Container& listed, const runtime::v1::PodSandbox& sandbox,
                                 const StatusOr<runtime::v1::ContainerStatusResponse>& status);

@@ -277,8 +277,9 @@ class SandboxWatch::Impl {
     {
       const std::lock_guard lock(mutex_);
       if (stopping_) return;
-      changed = listed.ok() && containers != containers_;
+      changed = listed.ok() && (!listed_containers_ || containers != containers_);
       if (changed) containers_ = containers;
+      listed_containers_ = listed_containers_ || listed.ok();
       state_.containers_error = error;
     }
     if (changed && options_.on_containers) options_.on_containers(containers);
@@ -337,6 +338,7 @@ class SandboxWatch::Impl {
   Clock::time_point subscribe_again_;  // not before
   Clock::time_point list_started_;
   bool listed_before_ = false;
+  bool listed_containers_ = false;
   std::vector<v1::PodSandbox> listed_;  // last, in the order of their creation
   ReadOnce<node::Sandbox> known_sandboxes_;
   ReadOnce<Container> known_containers_;

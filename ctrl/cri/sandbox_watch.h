@@ -29,6 +29,7 @@ struct Container {
   std::string pod_uid;
   std::string sandbox;        // id of the pod's
   std::string cgroup;         // as a path in its hierarchy; empty: not known
+  std::string repository;     // of its image, without tag and digest; empty: not known
   std::uint32_t attempt = 0;  // how often the kubelet has started it anew
   bool operator==(const Container&) const = default;
 };
@@ -43,7 +44,7 @@ struct WatchOptions {
   std::chrono::milliseconds poll_without_events{1'000};
   std::size_t max_sandboxes = 4'096;
   std::size_t max_containers = 16'384;
-  // Called with containers() after each change of it, by the watch's thread. May be empty.
+  // Called with containers() when they were listed first and after each change, by the watch's thread. May be empty.
   std::function<void(const std::vector<Container>&)> on_containers = nullptr;
 };
 

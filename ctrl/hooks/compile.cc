@@ -18,6 +18,8 @@ static_assert(std::size(kNamespaceFiles) == policy::tracing::kNamespaceTypeCount
 
 }  // namespace
 
+std::string LineText(const policy::Place& place) { return place.line > 0 ? fmt::format("line {}: ", place.line) : ""; }
+
 policy::tracing::CompileOptions OptionsOfHost() {
   policy::tracing::CompileOptions options;
   for (std::size_t i = 0; i < std::size(kNamespaceFiles); ++i)
@@ -43,7 +45,7 @@ StatusOr<std::shared_ptr<const policy::tracing::CompiledPolicy>> Compile(
   std::size_t shown = 0;
   for (const policy::Problem& problem : compilation.problems) {
     if (shown == kMaxProblemsShown) break;
-    text += fmt::format("{}line {}: {}", shown++ == 0 ? "" : "\n", problem.place.line, problem.what);
+    text += fmt::format("{}{}{}", shown++ == 0 ? "" : "\n", LineText(problem.place), problem.what);
   }
   if (shown < compilation.problems.size()) text += fmt::format("\n{} more", compilation.problems.size() - shown);
   return InvalidError("{}", text);

@@ -23,6 +23,18 @@ bool Monitors(const HookSetting& setting, const TracingPolicy& policy) {
   return setting.monitor.value_or(policy.mode == TracingPolicy::Mode::kMonitor);
 }
 
+bool HasContainers(const policy::tracing::Scope& scope) { return scope.containers.has_value(); }
+
+// In the policy's own scope or in one of matchWorkloads.
+bool SelectsContainers(const TracingPolicy& policy) {
+  return HasContainers(policy.scope) ||
+         std::any_of(policy.hooks.begin(), policy.hooks.end(), [](const policy::tracing::Hook& hook) {
+           return std::any_of(hook.selectors.begin(), hook.selectors.end(), [](const auto& selector) {
+             return std::any_of(selector.workloads.begin(), selector.workloads.end(), HasContainers);
+           });
+         });
+}
+
 Status Refusal(const ResourceId& id, const Status& why) { return Annotate(why, id.ToString()); }
 
 }  // namespace
@@ -37,6 +49,8 @@ const char* ToString(ReportedState state) {
       return "disabled";
     case ReportedState::kError:
       return "error";
+    case ReportedState::kOtherNodes:
+      return "other-nodes";
   }
   return "";
 }
@@ -59,20 +73,92 @@ Status HookController::Begin() {
 Status HookController::EnforceNow(const Change& change) {
   if (!enforcer_ && PoliciesOf(change.resources).empty()) {
     entries_.clear();
-    enforced_ = change.resources;
+    Keep(change);
     EndEarlier(options_.end_earlier);
     return OkStatus();
   }
   if (enforcer_) SL_RETURN_IF_ERROR(SetSubjects(change));
   if (!IsAsBefore(change)) SL_RETURN_IF_ERROR(SetPolicies(change));
+  Keep(change);
+  EndEarlierOnceKnown(change.refuses);
+  return OkStatus();
+}
+
+void HookController::Keep(const Change& change) {
   enforced_ = change.resources;
   enforced_settings_ = change.settings;
-  // If nothing can be loaded, what is left of the agent before is better than nothing.
+  if (!change.same_workloads) bindings_ = change.bindings;
+}
+
+// If nothing can be loaded, what is left of the agent before is better than nothing.
+void HookController::EndEarlierOnceKnown(bool at_once) {
+  const bool awaits =
+      std::any_of(entries_.begin(), entries_.end(), [](const auto& entry) { return entry.second.awaits; });
+  const bool wants_none = std::all_of(entries_.begin(), entries_.end(), [](const auto& entry) {
+    return !entry.second.setting.enabled || entry.second.other_nodes;
+  });
   if (enforcer_) {
-    EndEarlier([this] { return enforcer_->EndEarlier(); });
-  } else if (std::none_of(entries_.begin(), entries_.end(),
-                          [](const auto& entry) { return entry.second.setting.enabled; })) {
+    if (at_once || !awaits) EndEarlier([this] { return enforcer_->EndEarlier(); });
+  } else if (wants_none) {
     EndEarlier(options_.end_earlier);
+  }
+}
+
+// After an error, what is known is what is in force, so that the next call does it again.
+Status HookController::SetContainers(std::vector<LocalContainer> containers) {
+  const std::lock_guard lock(mutex_);
+  const bool is_first = !containers_;
+  const auto before = std::exchange(containers_, std::move(containers));
+  const Status followed =
+      FollowNode([is_first](const TracingPolicy& policy) { return is_first && hooks::SelectsContainers(policy); });
+  if (!followed.ok()) containers_ = before;
+  return followed;
+}
+
+Status HookController::SetNodeLabels(policy::Labels labels) {
+  const std::lock_guard lock(mutex_);
+  if (node_labels_ == labels) return OkStatus();
+  const auto before = std::exchange(node_labels_, std::move(labels));
+  const Status followed = FollowNode([](const TracingPolicy& policy) { return policy.nodes.has_value(); });
+  if (!followed.ok()) node_labels_ = before;
+  return followed;
+}
+
+// Puts the policies that it concerns in force anew, as far as they are to be on this node.
+Status HookController::FollowNode(const std::function<bool(const TracingPolicy&)>& concerns) {
+  if (!has_begun_) return OkStatus();
+  const Change change{.resources = enforced_, .bindings = bindings_, .settings = enforced_settings_};
+  if (enforcer_) SL_RETURN_IF_ERROR(SetSubjects(change));
+  bool concerns_any = false;
+  for (const policy::Resource* const resource : PoliciesOf(enforced_)) {
+    if (!concerns(*resource->tracing)) continue;
+    entries_[resource->id].wanted.clear();
+    concerns_any = true;
+  }
+  if (!concerns_any) return OkStatus();
+  SL_RETURN_IF_ERROR(SetPolicies(change));
+  EndEarlierOnceKnown(false);
+  return OkStatus();
+}
+
+bool HookController::SelectsContainers(const policy::ResourceMap& resources) const {
+  if (!containers_) return false;
+  const auto policies = PoliciesOf(resources);
+  return std::any_of(policies.begin(), policies.end(),
+                     [](const policy::Resource* resource) { return hooks::SelectsContainers(*resource->tracing); });
+}
+
+Status HookController::CheckKnown(const TracingPolicy& policy) const {
+  if (!containers_ && hooks::SelectsContainers(policy)) {
+    return MakeError(absl::StatusCode::kFailedPrecondition,
+                     "containerSelector: no container runtime has told this agent of its containers: it asks one with "
+                     "--kube and --cri");
+  }
+  if (!node_labels_ && policy.nodes) {
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition,
+        "nodeSelector: the labels of this node are not known: no API server has told them (--kube); without "
+        "one, give them by --node-label");
   }
   return OkStatus();
 }
@@ -95,9 +181,13 @@ bool HookController::MustDo(const ResourceId& id, const policy::Resource& resour
 }
 
 Status HookController::SetSubjects(const Change& change) {
-  if (has_subjects_ && change.same_workloads) return OkStatus();
+  // The subjects of containers take places and shares of the ring, so they are there only when a policy asks for them.
+  const bool with_containers = SelectsContainers(change.resources);
+  if (has_subjects_ && change.same_workloads && !with_containers && !has_container_subjects_) return OkStatus();
   std::vector<Subject> subjects =
-      LocalSubjects(change.resources, change.bindings, options_.cgroup_root, options_.inode);
+      LocalSubjects(change.resources, change.bindings, with_containers ? *containers_ : std::vector<LocalContainer>(),
+                    options_.cgroup_root, options_.inode);
+  has_container_subjects_ = with_containers;
   if (has_subjects_ && std::equal(subjects.begin(), subjects.end(), subjects_.begin(), subjects_.end(), IsSame))
     return OkStatus();
   SL_RETURN_IF_ERROR(Annotate(enforcer_->SetSubjects(subjects), "tell the kernel's hooks the workloads"));
@@ -130,6 +220,7 @@ Status HookController::SetPolicies(const Change& change) {
     entry.wanted = resource->yaml;
     entry.setting = SettingOf(change.settings, resource->id);
     entry.problem = Message(put);
+    entry.awaits = !CheckKnown(*resource->tracing).ok();
   }
   for (auto entry = entries_.begin(); entry != entries_.end();) {
     if (change.resources.contains(entry->first)) {
@@ -164,9 +255,11 @@ Status HookController::SetOne(const policy::Resource& resource, const Change& ch
   } else {
     if (entry.wanted != resource.yaml) SL_RETURN_IF_ERROR(options_.compile(resource.tracing).status());
     SL_RETURN_IF_ERROR(TakeOut(resource.id, entry));
+    entry.other_nodes = false;
   }
   entry.wanted = resource.yaml;
   entry.problem.clear();
+  entry.awaits = false;
   entry.setting = setting;
   entry.monitors = monitors;
   return OkStatus();
@@ -174,6 +267,17 @@ Status HookController::SetOne(const policy::Resource& resource, const Change& ch
 
 Status HookController::PutOne(const policy::Resource& resource, const Change& change, Entry& entry) {
   SL_ASSIGN_OR_RETURN(const auto compiled, options_.compile(resource.tracing));
+  SL_RETURN_IF_ERROR(CheckKnown(*resource.tracing));
+  if (resource.tracing->nodes && !resource.tracing->nodes->Matches(*node_labels_)) {
+    if (entry.in_force) SL_RETURN_IF_ERROR(enforcer_->Remove(resource.id.name));
+    entry = {.wanted = resource.yaml,
+             .problem = "",
+             .setting = SettingOf(change.settings, resource.id),
+             .other_nodes = true,
+             .number = entry.number,
+             .in_force = nullptr};
+    return OkStatus();
+  }
   if (!enforcer_) {
     SL_ASSIGN_OR_RETURN(enforcer_, options_.open());
   }
@@ -220,8 +324,18 @@ Status HookController::Check(const Change& change) const {
     if (!MustDo(resource->id, *resource, change)) continue;
     if (const auto compiled = options_.compile(resource->tracing); !compiled.ok())
       return Refusal(resource->id, compiled.status());
+    if (const Status known = CheckKnown(*resource->tracing); !known.ok()) return Refusal(resource->id, known);
   }
   return OkStatus();
+}
+
+std::map<ResourceId, std::string> HookController::problems() const {
+  const std::lock_guard lock(mutex_);
+  std::map<ResourceId, std::string> problems;
+  for (const auto& [id, entry] : entries_) {
+    if (!entry.problem.empty()) problems.emplace(id, entry.problem);
+  }
+  return problems;
 }
 
 PolicyReports HookController::reports() const {
@@ -239,6 +353,7 @@ PolicyReports HookController::reports() const {
     if (entry.in_force && !numbers.ok()) report.problem = Message(numbers.status());
     report.state = !report.problem.empty()  ? ReportedState::kError
                    : !entry.setting.enabled ? ReportedState::kDisabled
+                   : entry.other_nodes      ? ReportedState::kOtherNodes
                    : entry.monitors         ? ReportedState::kMonitor
                                             : ReportedState::kEnabled;
     if (!entry.in_force || !numbers.ok()) continue;

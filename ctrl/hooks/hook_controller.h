@@ -22,7 +22,13 @@
 
 namespace sluice::hooks {
 
-enum class ReportedState { kEnabled, kMonitor, kDisabled, kError };
+enum class ReportedState {
+  kEnabled,
+  kMonitor,
+  kDisabled,
+  kError,
+  kOtherNodes,  // its nodeSelector does not select this node
+};
 const char* ToString(ReportedState state);
 
 struct PolicyReport {
@@ -68,8 +74,16 @@ class HookController {
   // The error of such a change, as far as it can be known without touching the kernel.
   Status Check(const Change& change) const;
 
+  // What is known of this node beside its workloads. Until it is known, a policy that needs it is refused or in error;
+  // and what an earlier agent left in force is ended only then, or by a change that may be refused. Error: the kernel's
+  // tables could not be changed; call again.
+  Status SetContainers(std::vector<LocalContainer> containers);  // all of them
+  Status SetNodeLabels(policy::Labels labels);
+
   // Of all wanted policies.
   PolicyReports reports() const;
+  // Why policies are in error, without a look at the kernel.
+  std::map<policy::ResourceId, std::string> problems() const;
 
  private:
   struct Entry {
@@ -77,14 +91,21 @@ class HookController {
     std::string problem;  // why that is not in force
     HookSetting setting;
     bool monitors = false;
+    bool awaits = false;       // `problem` is that something about the node is not known yet
+    bool other_nodes = false;  // in force elsewhere
     std::uint64_t number = 0;
     std::shared_ptr<const policy::tracing::CompiledPolicy> in_force;  // null: nothing; may be an earlier document
   };
   using Entries = std::map<policy::ResourceId, Entry>;
 
   Status EnforceNow(const Change& change);
+  void Keep(const Change& change);
+  void EndEarlierOnceKnown(bool at_once);
   bool IsAsBefore(const Change& change) const;
   bool MustDo(const policy::ResourceId& id, const policy::Resource& resource, const Change& change) const;
+  bool SelectsContainers(const policy::ResourceMap& resources) const;
+  Status CheckKnown(const policy::tracing::TracingPolicy& policy) const;
+  Status FollowNode(const std::function<bool(const policy::tracing::TracingPolicy&)>& concerns);
   Status SetSubjects(const Change& change);
   Status SetPolicies(const Change& change);
   Status PutOne(const policy::Resource& resource, const Change& change, Entry& entry);
@@ -105,10 +126,14 @@ class HookController {
   std::unique_ptr<HookEnforcer> enforcer_;  // null: not opened
   std::vector<Subject> subjects_;           // as the kernel has them
   bool has_subjects_ = false;
+  bool has_container_subjects_ = false;
+  std::optional<std::vector<LocalContainer>> containers_;  // nothing: not known yet, as below
+  std::optional<policy::Labels> node_labels_;
   Entries entries_;
   std::uint64_t last_number_ = 0;
   policy::ResourceMap enforced_;    // the wanted resources of the last call that was not refused
   HookSettings enforced_settings_;  // likewise
+  Bindings bindings_;               // of that call
   bool ended_earlier_ = false;
 };
 

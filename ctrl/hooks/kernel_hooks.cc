@@ -1,12 +1,11 @@
 #include "ctrl/hooks/kernel_hooks.h"
 
-#include <algorithm>
+#include "ctrl/hooks/compile.h"
 
 namespace sluice::hooks {
 
 using policy::tracing::CompiledHook;
 using policy::tracing::CompiledPolicy;
-using policy::tracing::Scope;
 
 StatusOr<std::unique_ptr<KernelHooks>> KernelHooks::Open(const bpf::HookProgramOptions& options) {
   SL_ASSIGN_OR_RETURN(auto programs, bpf::HookPrograms::Load(options));
@@ -17,20 +16,12 @@ StatusOr<std::unique_ptr<KernelHooks>> KernelHooks::Open(const bpf::HookProgramO
 
 // What would be read, and never match.
 Status KernelHooks::CheckKnown(const CompiledPolicy& policy) const {
-  const bool has_containers = std::any_of(policy.scopes.begin(), policy.scopes.end(),
-                                          [](const Scope& scope) { return scope.containers.has_value(); });
-  if (has_containers) {
-    return MakeError(
-        absl::StatusCode::kFailedPrecondition,
-        "containerSelector: this version of Sluice does not know which container of a pod a process is in; "
-        "use podSelector");
-  }
   for (const CompiledHook& hook : policy.hooks) {
     if (knows_processes_ || (hook.hook.flags & SL_HOOK_NEEDS_BINARY) == 0) continue;
     return MakeError(absl::StatusCode::kFailedPrecondition,
-                     "line {}: {}: a filter looks at the process's program, which this agent does not know: it runs "
+                     "{}{}: a filter looks at the process's program, which this agent does not know: it runs "
                      "without process sensors, and its log says why",
-                     hook.place.line, bpf::ToString(hook.point));
+                     LineText(hook.place), bpf::ToString(hook.point));
   }
   return OkStatus();
 }

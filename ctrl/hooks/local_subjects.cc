@@ -4,6 +4,9 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include <iterator>
+#include <utility>
+
 #include "ctrl/node/pod_cgroups.h"
 
 namespace sluice::hooks {
@@ -21,9 +24,25 @@ std::string CgroupRoot() {
   return "";
 }
 
+namespace {
+
+// The workload whose cgroup is the nearest one above `path`; null: none.
+const Subject* FindAbove(const std::map<std::string, std::size_t>& by_cgroup, const std::vector<Subject>& subjects,
+                         std::string path) {
+  while (!path.empty()) {
+    path.resize(path.rfind('/') == std::string::npos ? 0 : path.rfind('/'));
+    if (const auto found = by_cgroup.find(path); found != by_cgroup.end()) return &subjects[found->second];
+  }
+  return nullptr;
+}
+
+}  // namespace
+
 std::vector<Subject> LocalSubjects(const policy::ResourceMap& resources, const Bindings& found,
-                                   const std::string& cgroup_root, const InodeOf& inode) {
+                                   const std::vector<LocalContainer>& containers, const std::string& cgroup_root,
+                                   const InodeOf& inode) {
   std::vector<Subject> subjects;
+  std::map<std::string, std::size_t> by_cgroup;
   for (const auto& [id, resource] : resources.of(policy::Kind::kWorkload)) {
     const policy::Workload& workload = *resource.workload;
     Subject subject{.key = workload.name.ToString(), .cgroups = {}, .netns = {}, .facts = {}};
@@ -40,9 +59,30 @@ std::vector<Subject> LocalSubjects(const policy::ResourceMap& resources, const B
       if (const std::uint64_t cgroup = inode(cgroup_root + workload.cgroup); cgroup != 0)
         subject.cgroups.push_back(cgroup);
     }
-    if (!subject.netns.empty() || !subject.cgroups.empty()) subjects.push_back(std::move(subject));
+    if (subject.netns.empty() && subject.cgroups.empty()) continue;
+    if (!workload.cgroup.empty()) by_cgroup.emplace(workload.cgroup, subjects.size());
+    subjects.push_back(std::move(subject));
   }
+  std::vector<Subject> of_containers;
+  for (const LocalContainer& container : containers) {
+    const Subject* const workload =
+        container.cgroup_id == 0 ? nullptr : FindAbove(by_cgroup, subjects, container.cgroup);
+    if (workload == nullptr) continue;
+    Subject subject = *workload;
+    subject.key += "/" + container.id;
+    subject.netns.clear();
+    subject.cgroups = {container.cgroup_id};
+    subject.facts.container = container.name;
+    subject.facts.repository = container.repository;
+    of_containers.push_back(std::move(subject));
+  }
+  std::move(of_containers.begin(), of_containers.end(), std::back_inserter(subjects));
   return subjects;
+}
+
+policy::ObjectName WorkloadOfKey(const std::string& key) {
+  const std::size_t name = key.find('/') + 1;
+  return {.ns = key.substr(0, name - 1), .name = key.substr(name, key.find('/', name) - name)};
 }
 
 bool IsSame(const Subject& one, const Subject& other) {

@@ -64,6 +64,18 @@ Status JsonFields::ForEach(std::string_view key, const std::function<Status(cons
   return OkStatus();
 }
 
+StatusOr<std::map<std::string, std::string>> JsonFields::Texts(std::string_view key) const {
+  SL_ASSIGN_OR_RETURN(const auto fields, Object(key));
+  std::map<std::string, std::string> texts;
+  if (!fields) return texts;
+  const simdjson::dom::object entries = fields->value_.get_object().value_unsafe();
+  for (const auto& [name, value] : entries) {
+    SL_ASSIGN_OR_RETURN(const std::string_view text, fields->String(name));
+    texts.emplace(name, text);
+  }
+  return texts;
+}
+
 StatusOr<std::string_view> JsonFields::Text() const {
   if (!value_.is_string()) return Error("", "not a string");
   return value_.get_string().value_unsafe();

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,6 +30,8 @@ class JsonFields {
   // Calls `visit` for each item of a list. Error: it is no list, or the first error of `visit`.
   Status ForEach(std::string_view key, const std::function<Status(const JsonFields&)>& visit) const;
   StatusOr<std::string_view> Text() const;  // the value itself
+  // The texts of an object by their keys, as labels are. Absent: none. Error: it is no object, or a value is no text.
+  StatusOr<std::map<std::string, std::string>> Texts(std::string_view key) const;
 
  private:
   JsonFields(const JsonElement& value, const JsonFields& parent, std::string_view key, std::int64_t index)

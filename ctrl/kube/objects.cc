@@ -1,5 +1,7 @@
 #include "ctrl/kube/objects.h"
 
+#include <algorithm>
+
 #include "ctrl/kube/json_tree.h"
 #include "policy/resource/resource_emit.h"
 #include "policy/resource/resource_kinds.h"
@@ -105,6 +107,10 @@ bool CopyController(const JsonElement& metadata, YamlNode& to) {
   return fits;
 }
 
+bool IsTracing(Kind kind) {
+  return std::find(policy::kTracingKinds.begin(), policy::kTracingKinds.end(), kind) != policy::kTracingKinds.end();
+}
+
 // The document with the fields that the parsers read. Null: it is nested too deep.
 Tree CopyObject(Kind kind, const JsonElement& object, const std::optional<KubePod>& pod) {
   Tree root = NewMap();
@@ -124,7 +130,7 @@ Tree CopyObject(Kind kind, const JsonElement& object, const std::optional<KubePo
     if (pod && !CopyController(*metadata, *copy)) return nullptr;
     AddTo(*root, "metadata", copy);
   }
-  if (policy::IsPolicy(kind) && !CopyField(object, "spec", *root)) return nullptr;
+  if ((policy::IsPolicy(kind) || IsTracing(kind)) && !CopyField(object, "spec", *root)) return nullptr;
   if (pod) {
     const bool is_finished = pod->phase == "Succeeded" || pod->phase == "Failed";
     if (!CopyPod(object, !pod->gave_up_ips || is_finished, *root)) return nullptr;
@@ -132,9 +138,12 @@ Tree CopyObject(Kind kind, const JsonElement& object, const std::optional<KubePo
   return root;
 }
 
-Status ParseRoot(const policy::Field& root, policy::Resource& resource) {
+Status ParseRoot(const policy::Field& root, const std::vector<policy::KindParser>& more, policy::Resource& resource) {
   SL_ASSIGN_OR_RETURN(const policy::Metadata metadata, policy::ParseMetadata(root, resource.id.kind));
   resource.id.name = metadata.name;
+  for (const policy::KindParser& parser : more) {
+    if (parser.kind == resource.id.kind) return parser.parse(root, metadata.name, resource);
+  }
   switch (resource.id.kind) {
     case Kind::kNamespace: {
       SL_ASSIGN_OR_RETURN(resource.ns, policy::ParseNamespace(root, metadata));
@@ -163,7 +172,7 @@ Status ParseRoot(const policy::Field& root, policy::Resource& resource) {
       return InvalidError("a Workload is no object of the API server");
     case Kind::kTracingPolicy:
     case Kind::kTracingPolicyNamespaced:
-      return InvalidError("{}: it is not read from the API server", policy::KindName(resource.id.kind));
+      return InvalidError("{}: this reader does not know the kind", policy::KindName(resource.id.kind));
   }
   return OkStatus();
 }
@@ -198,7 +207,8 @@ std::optional<KubeCondition> ReadCondition(const JsonElement& object, std::strin
   return found;
 }
 
-StatusOr<std::shared_ptr<const KubeObject>> ConvertObject(Kind kind, const JsonElement& object) {
+StatusOr<std::shared_ptr<const KubeObject>> ConvertObject(Kind kind, const JsonElement& object,
+                                                          const std::vector<policy::KindParser>& more) {
   SL_ASSIGN_OR_RETURN(const ObjectMeta meta, ReadMeta(object));
   policy::Document document{.origin = "kubernetes",
                             .subject = fmt::format("{} {}", policy::KindName(kind), meta.key.ToString())};
@@ -208,7 +218,7 @@ StatusOr<std::shared_ptr<const KubeObject>> ConvertObject(Kind kind, const JsonE
   const Tree root = CopyObject(kind, object, converted->pod);
   if (!root) return InvalidError("{}: nested more than {} deep", document.subject, policy::kMaxYamlDepth);
   converted->resource.id.kind = kind;
-  const Status parsed = ParseRoot(policy::Field(document, *root), converted->resource);
+  const Status parsed = ParseRoot(policy::Field(document, *root), more, converted->resource);
   if (!parsed.ok()) return ErrorOf(document, parsed);
   converted->resource.yaml = policy::EmitYaml(*root);
   return converted;

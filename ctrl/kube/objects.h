@@ -13,6 +13,7 @@
 
 #include "base/status.h"
 #include "policy/resource/model.h"
+#include "policy/resource/parser.h"
 
 namespace simdjson::dom {
 class element;
@@ -52,8 +53,10 @@ struct KubeCondition {
 // Nothing: the object has no such condition.
 std::optional<KubeCondition> ReadCondition(const simdjson::dom::element& object, std::string_view type);
 
-// `kind`: not kWorkload. An error names the object and the field, and all that is wrong, a line each:
+// `kind`: not kWorkload. `more`: the parsers of kinds that another directory parses (policy/tracing). An error names
+// the object and the field, and all that is wrong, a line each:
 //   NetworkPolicy shop/db: spec.ingress[0].ports[0].endPort: 79 is below port 80
-StatusOr<std::shared_ptr<const KubeObject>> ConvertObject(policy::Kind kind, const simdjson::dom::element& object);
+StatusOr<std::shared_ptr<const KubeObject>> ConvertObject(policy::Kind kind, const simdjson::dom::element& object,
+                                                          const std::vector<policy::KindParser>& more = {});
 
 }  // namespace sluice::kube

@@ -14,9 +14,12 @@ ResourceSpec SpecOf(policy::Kind kind) {
       return {.name = "networkpolicies.sluice.dev", .path = "/apis/sluice.dev/v1alpha1/networkpolicies"};
     case policy::Kind::kSluiceClusterNetworkPolicy:
       return {.name = "clusternetworkpolicies.sluice.dev", .path = "/apis/sluice.dev/v1alpha1/clusternetworkpolicies"};
-    case policy::Kind::kWorkload:
     case policy::Kind::kTracingPolicy:
+      return {.name = "tracingpolicies.cilium.io", .path = "/apis/cilium.io/v1alpha1/tracingpolicies"};
     case policy::Kind::kTracingPolicyNamespaced:
+      return {.name = "tracingpoliciesnamespaced.cilium.io",
+              .path = "/apis/cilium.io/v1alpha1/tracingpoliciesnamespaced"};
+    case policy::Kind::kWorkload:
       break;
   }
   return {};

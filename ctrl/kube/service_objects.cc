@@ -242,6 +242,10 @@ StatusOr<std::shared_ptr<const policy::ServiceNode>> ConvertNode(const JsonEleme
   auto node = std::make_shared<policy::ServiceNode>();
   node->name = meta.key.name;
   SL_ASSIGN_OR_RETURN(node->zone, ReadLabel(root, kZoneLabel));
+  SL_ASSIGN_OR_RETURN(const auto metadata, root.Object("metadata"));
+  if (metadata) {
+    SL_ASSIGN_OR_RETURN(node->labels, metadata->Texts("labels"));
+  }
   SL_ASSIGN_OR_RETURN(const auto status, root.Object("status"));
   if (!status) return node;
   SL_RETURN_IF_ERROR(status->ForEach("addresses", [&](const JsonFields& item) -> Status {

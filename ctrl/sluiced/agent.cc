@@ -183,13 +183,17 @@ Status Agent::LookAtHost() {
 
 Status Agent::StartKubernetes() {
   if (options_.kube == "off") return OkStatus();
-  auto started = Kubernetes::Start({.kube = options_.kube,
-                                    .cri = options_.cri,
-                                    .cni_socket = options_.cni_socket,
-                                    .state_dir = options_.state_dir,
-                                    .node_name = node_name_,
-                                    .set_services = [this](auto table) { return services_->Set(std::move(table)); }},
-                                   controller_.get(), &container_names_);
+  auto started = Kubernetes::Start(
+      {.kube = options_.kube,
+       .cri = options_.cri,
+       .cni_socket = options_.cni_socket,
+       .state_dir = options_.state_dir,
+       .node_name = node_name_,
+       .set_services = [this](auto table) { return services_->Set(std::move(table)); },
+       .set_node_labels = [this](const auto& labels) { return hook_policies_->SetNodeLabels(labels); },
+       .set_containers = [this](const auto& all) { hook_policies_->SetContainers(all); },
+       .hook_problems = [this] { return hook_policies_->controller()->problems(); }},
+      controller_.get(), &container_names_);
   if (!started.ok()) return Annotate(started.status(), "--kube");
   kubernetes_ = *std::move(started);
   return OkStatus();
@@ -202,8 +206,12 @@ void Agent::FollowKubernetes(bool has_changed) {
 }
 
 void Agent::MakeController() {
-  hook_policies_ = std::make_unique<HookPolicies>(HookPolicies::Options{
-      .bpf_root = options_.bpf_root, .node = node_name_, .admin_calls = helper_, .datapath = datapath_.get()});
+  hook_policies_ = std::make_unique<HookPolicies>(HookPolicies::Options{.bpf_root = options_.bpf_root,
+                                                                        .node = node_name_,
+                                                                        .admin_calls = helper_,
+                                                                        .datapath = datapath_.get(),
+                                                                        .node_labels = options_.node_labels,
+                                                                        .asks_kubernetes = options_.kube != "off"});
   controller_ = std::make_unique<reconcile::Controller>(
       datapath_.get(), reconcile::Node::Real([this](int netns_fd) { return helper_->SocketIn(netns_fd); }),
       [this](const reconcile::StateChange& change, const std::function<Status()>& enforce) {

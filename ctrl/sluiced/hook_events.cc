@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "ctrl/hooks/local_subjects.h"
+
 namespace sluice {
 namespace {
 
@@ -12,11 +14,6 @@ constexpr auto kPoll = 20ms;
 constexpr auto kTellLost = 1s;
 // How long events wait for the record of their process.
 constexpr auto kCatchUp = 100ms;
-
-policy::ObjectName NameOfKey(const std::string& key) {
-  const std::size_t slash = key.find('/');
-  return {.ns = key.substr(0, slash), .name = key.substr(slash + 1)};
-}
 
 telemetry::HookEventReader::Options ReaderOptions(hooks::KernelHooks* kernel, telemetry::HookStacks* stacks,
                                                   telemetry::ProcessSensor* sensor) {
@@ -29,7 +26,7 @@ telemetry::HookEventReader::Options ReaderOptions(hooks::KernelHooks* kernel, te
   };
   options.subject = [kernel](std::uint32_t subject) -> std::optional<policy::ObjectName> {
     const std::string key = kernel->tables().KeyOf(subject);
-    return key.empty() ? std::nullopt : std::optional(NameOfKey(key));
+    return key.empty() ? std::nullopt : std::optional(hooks::WorkloadOfKey(key));
   };
   if (sensor != nullptr) options.catch_up = [sensor] { sensor->CatchUp(kCatchUp); };
   return options;

@@ -10,15 +10,28 @@
 #include "base/log.h"
 #include "ctrl/kube/objects.h"
 #include "kernel/net/netlink.h"
+#include "policy/tracing/parser.h"
 
 namespace sluice {
 namespace {
 
 using policy::Kind;
 
-constexpr Kind kKinds[] = {Kind::kNamespace, Kind::kPod, Kind::kNetworkPolicy, Kind::kSluiceNetworkPolicy,
-                           Kind::kSluiceClusterNetworkPolicy};
+constexpr Kind kKinds[] = {Kind::kNamespace,
+                           Kind::kPod,
+                           Kind::kNetworkPolicy,
+                           Kind::kSluiceNetworkPolicy,
+                           Kind::kSluiceClusterNetworkPolicy,
+                           Kind::kTracingPolicy,
+                           Kind::kTracingPolicyNamespaced};
+// Policies in error that Events tell of at a time.
+constexpr std::size_t kMaxHookProblems = 16;
+constexpr char kNode[] = "node";               // as kube::NodeSpec names it
 constexpr std::size_t kMaxWritesWaiting = 64;  // in the client's queues, for the sake of policies
+
+bool IsTracing(Kind kind) {
+  return std::find(policy::kTracingKinds.begin(), policy::kTracingKinds.end(), kind) != policy::kTracingKinds.end();
+}
 
 StatusOr<kube::ApiConfig> ReadConfig(const std::string& kube) {
   return kube == "in-cluster" ? kube::InClusterConfig() : kube::ReadKubeconfig(kube);
@@ -52,7 +65,7 @@ notice::SeenPolicy ToSeenPolicy(Kind kind, const kube::ObjectMeta& meta, const s
   notice::SeenPolicy seen{.about = RefOf(kind, {meta.key.ns, meta.key.name}, meta.uid),
                           .generation = meta.generation,
                           .resource_version = meta.resource_version,
-                          .has_status = kind != Kind::kNetworkPolicy};
+                          .has_status = kind != Kind::kNetworkPolicy && !IsTracing(kind)};
   if (!refused.ok()) seen.refused = Message(refused);
   if (!seen.has_status) return seen;
   if (auto enforced = kube::ReadCondition(object, "Enforced")) {
@@ -99,11 +112,13 @@ StatusOr<std::unique_ptr<Kubernetes>> Kubernetes::Start(const KubernetesOptions&
   if (options.set_services) {
     source->services_ = std::make_unique<service::ServiceSource>(options.node_name);
     specs.insert(specs.end(), source->services_->specs().begin(), source->services_->specs().end());
+  } else {
+    specs.push_back(kube::NodeSpec(options.node_name));
   }
   SL_ASSIGN_OR_RETURN(source->sandboxes_, pods::PodSandboxes::Open(options.state_dir));
-  SL_ASSIGN_OR_RETURN(source->source_,
-                      SandboxSource::Start(options.cri, [named = &source->containers_](const auto& listed) {
-                        named->SetContainers(listed);
+  SL_ASSIGN_OR_RETURN(source->source_, SandboxSource::Start(options.cri, [self = source.get()](const auto& listed) {
+                        if (self->options_.set_containers) self->options_.set_containers(listed);
+                        self->containers_.SetContainers(listed);
                       }));
   for (const int fd : {source->event_.get(), source->services_event_.get(), source->source_->fd()}) {
     if (fd < 0) continue;
@@ -126,10 +141,11 @@ Kubernetes::~Kubernetes() {
 
 StatusOr<kube::Converted> Kubernetes::Convert(const kube::ResourceSpec& spec, const kube::ObjectMeta& meta,
                                               const simdjson::dom::element& object) {
-  if (services_ && services_->Has(spec)) return service::ServiceSource::Convert(spec, object);
+  if (spec.name == kNode || (services_ && services_->Has(spec))) return service::ServiceSource::Convert(spec, object);
   const Kind kind = kinds_.at(spec.name);
-  auto converted = kube::ConvertObject(kind, object);
-  if (policy::IsPolicy(kind)) {
+  static const auto kParsers = policy::tracing::KindParsers(policy::tracing::Reading::kCompiled);
+  auto converted = kube::ConvertObject(kind, object, kParsers);
+  if (policy::IsPolicy(kind) || IsTracing(kind)) {
     policy_notices_.See(ToSeenPolicy(kind, meta, object, converted.status()), std::chrono::steady_clock::now());
   }
   return converted;
@@ -140,8 +156,15 @@ void Kubernetes::Apply(const kube::ResourceSpec& spec, kube::Batch batch) {
     if (change.kind != kube::Change::Kind::kRefused) continue;
     LogError("Kubernetes: {}; its last good version, if it had one, stays in force", Message(change.refused));
   }
-  if (services_ && services_->Has(spec)) {
-    services_->Apply(spec, batch);
+  if (spec.name == kNode) {
+    const std::lock_guard lock(mutex_);
+    for (const kube::Change& change : batch.changes) {
+      if (change.kind == kube::Change::Kind::kUpsert)
+        node_ = std::static_pointer_cast<const policy::ServiceNode>(change.value);
+    }
+  }
+  if (services_ && services_->Has(spec)) services_->Apply(spec, batch);
+  if (!kinds_.contains(spec.name)) {
     eventfd_write(services_event_.get(), 1);
     return;
   }
@@ -157,13 +180,15 @@ void Kubernetes::ApplyResources(Kind kind, const kube::Batch& batch) {
       resources_.insert_or_assign(object.resource.id, object.resource);
       containers_.SetPod(object);
       if (object.pod) nodes_of_pods_.Put(change.meta.uid, object.pod->node);
+      if (IsTracing(kind)) uids_of_hook_policies_[object.resource.id] = change.meta.uid;
     } else if (change.kind == kube::Change::Kind::kDelete) {
       resources_.erase({kind, {change.meta.key.ns, change.meta.key.name}});
       if (kind == Kind::kPod) {
         nodes_of_pods_.Remove(change.meta.uid);
         containers_.RemovePod({change.meta.key.ns, change.meta.key.name});
       }
-      if (policy::IsPolicy(kind)) policy_notices_.Forget(policy::KindApiVersion(kind), change.meta);
+      uids_of_hook_policies_.erase({kind, {change.meta.key.ns, change.meta.key.name}});
+      if (policy::IsPolicy(kind) || IsTracing(kind)) policy_notices_.Forget(policy::KindApiVersion(kind), change.meta);
     }
   }
 }
@@ -171,9 +196,12 @@ void Kubernetes::ApplyResources(Kind kind, const kube::Batch& batch) {
 void Kubernetes::Wake() const { eventfd_write(event_.get(), 1); }
 
 // "absent" counts as read: the custom resource definition is not installed. Nothing is held for the sake of Services.
+// The node's labels are waited for, so that a policy that asks for them is not in error for a moment; but without the
+// right to read them everything else goes on.
 Status Kubernetes::CheckComplete() const {
   for (const kube::ResourceState& state : client_->state().resources) {
-    if (state.listed || !kinds_.contains(state.name)) continue;
+    const bool is_awaited_node = state.name == kNode && state.failures == 0;
+    if (state.listed || (!kinds_.contains(state.name) && !is_awaited_node)) continue;
     return MakeError(absl::StatusCode::kUnavailable, "{}: {}: {}", server_, state.name,
                      state.last_error.empty() ? "no answer yet" : state.last_error);
   }
@@ -207,7 +235,10 @@ StatusOr<policy::ResourceMap> Kubernetes::WaitForResources(std::chrono::millisec
   while (true) {
     auto resources = Resources();
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
-    if (resources.ok() || left.count() <= 0) return resources;
+    if (resources.ok() || left.count() <= 0) {
+      FollowNode();
+      return resources;
+    }
     pollfd changed{fd(), POLLIN, 0};
     // An answer without objects wakes nobody.
     poll(&changed, 1, static_cast<int>(std::min<std::int64_t>(left.count(), 50)));
@@ -233,12 +264,27 @@ void Kubernetes::FollowServices() {
   services_problem_ = problem;
 }
 
+void Kubernetes::FollowNode() {
+  std::shared_ptr<const policy::ServiceNode> node;
+  {
+    const std::lock_guard lock(mutex_);
+    node = node_;
+  }
+  if (!options_.set_node_labels || node == nullptr || node == node_set_) return;
+  const Status set = options_.set_node_labels(node->labels);
+  if (set.ok()) node_set_ = node;
+  const std::string problem = set.ok() ? "" : Message(set);
+  if (problem != node_problem_ && !set.ok()) LogError("Kubernetes: labels of this node: {}", problem);
+  node_problem_ = problem;
+}
+
 void Kubernetes::Follow() {
   eventfd_t count = 0;
   const bool told_of_resources = eventfd_read(event_.get(), &count) == 0;
   const bool told_of_pods = source_->TakeEvent();
   eventfd_read(services_event_.get(), &count);
   FollowServices();
+  FollowNode();
   const auto now = std::chrono::steady_clock::now();
   if (!told_of_resources && !told_of_pods && now < look_at_pods_at_) return;
   look_at_pods_at_ = now + kRetry / 2;  // sooner than the agent calls
@@ -301,7 +347,25 @@ std::vector<notice::NodeProblem> Kubernetes::Problems(const Status& followed) {
              "The agent of node {} cannot enforce on it: {}. {}", options_.node_name, why,
              view->open.contains(name) ? "It is open: no policy holds for it." : "It is closed: no packet passes.")});
   }
+  AddHookProblems(*view, &problems);
   return problems;
+}
+
+// The message names no node: an Event's name is made of it, so that a thousand nodes that lack the same thing make one.
+void Kubernetes::AddHookProblems(const reconcile::View& view, std::vector<notice::NodeProblem>* problems) const {
+  std::size_t added = 0;
+  for (const auto& [id, why] : options_.hook_problems ? options_.hook_problems() : HookProblems()) {
+    const auto uid = uids_of_hook_policies_.find(id);
+    if (uid == uids_of_hook_policies_.end() || view.desired.SourceOf(id) != reconcile::Source::kKubernetes) continue;
+    if (++added > kMaxHookProblems) break;
+    problems->push_back(
+        {.about = RefOf(id.kind, id.name, uid->second),
+         .reason = "PolicyNotEnforced",
+                         .message = fmt::format(
+                             "At least one agent does not enforce it on its node: {}. Where an earlier version was in "
+                             "force, it still is. `sluice status` on a node says what holds there.",
+                             why)});
+  }
 }
 
 std::vector<telemetry::SourceState> Kubernetes::states() const {

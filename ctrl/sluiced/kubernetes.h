@@ -31,6 +31,8 @@
 
 namespace sluice {
 
+using HookProblems = std::map<policy::ResourceId, std::string>;
+
 struct KubernetesOptions {
   std::string kube;        // "in-cluster", or the path of a kubeconfig file
   std::string cri;         // as SandboxSource::Start takes it
@@ -40,6 +42,12 @@ struct KubernetesOptions {
   // Takes each table of Services, on the agent's main thread. An error is logged, and the table given again after
   // kRetry. Empty: Services are not watched.
   std::function<Status(std::shared_ptr<const policy::ServiceTable>)> set_services;
+  // Takes the labels of this node, on the agent's main thread, likewise. May be empty.
+  std::function<Status(const policy::Labels&)> set_node_labels;
+  // Takes the containers of the runtime after each change, on a thread of this class. Must not block. May be empty.
+  std::function<void(const std::vector<cri::Container>&)> set_containers;
+  // Why hook policies are in error. May be empty.
+  std::function<HookProblems()> hook_problems;
 };
 
 class Kubernetes final : private kube::Sink {
@@ -89,9 +97,12 @@ class Kubernetes final : private kube::Sink {
   StatusOr<policy::ResourceMap> Resources();
   Status CheckComplete() const;
   void FollowServices();
+  void FollowNode();
   // `followed`: whether what is known is in force.
   void SendNotices(const Status& followed);
   std::vector<notice::NodeProblem> Problems(const Status& followed);
+  // With mutex_ held.
+  void AddHookProblems(const reconcile::View& view, std::vector<notice::NodeProblem>* problems) const;
   // Called by the threads of the CNI server.
   Status AddPod(const pods::ToldSandbox& told, pods::CniServer::Time deadline);
   Status CheckPod(const cni::Attachment& one) const;
@@ -106,14 +117,18 @@ class Kubernetes final : private kube::Sink {
   std::string server_;
   std::map<std::string, policy::Kind> kinds_;  // by the name of the ResourceSpec
   std::mutex mutex_;
-  policy::ResourceMap resources_;      // by mutex_
-  notice::NodesOfPods nodes_of_pods_;  // by mutex_
-  bool complete_ = false;              // everything was read once
-  std::string problem_;                // of the last Follow; logged already
+  policy::ResourceMap resources_;                                    // by mutex_
+  notice::NodesOfPods nodes_of_pods_;                                // by mutex_
+  std::map<policy::ResourceId, std::string> uids_of_hook_policies_;  // by mutex_
+  std::shared_ptr<const policy::ServiceNode> node_;                  // by mutex_; null: not read yet
+  bool complete_ = false;                                            // everything was read once
+  std::string problem_;                                              // of the last Follow; logged already
   // By Follow.
   std::chrono::steady_clock::time_point look_at_pods_at_;     // even without an event
   std::shared_ptr<const policy::ServiceTable> services_set_;  // that was taken
   std::string services_problem_;                              // logged already
+  std::shared_ptr<const policy::ServiceNode> node_set_;       // whose labels were taken
+  std::string node_problem_;                                  // logged already
   node::NodePods node_pods_;
   // Changes of the plugin's pods, and how many of them the controller has taken over. By told_mutex_.
   std::mutex told_mutex_;

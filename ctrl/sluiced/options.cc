@@ -35,6 +35,12 @@ std::string PrefixProblem(const std::string& text) {
   return prefix.ok() ? "" : Message(prefix.status());
 }
 
+// Empty: it is KEY=VALUE.
+std::string LabelProblem(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  return equals != std::string::npos && equals != 0 ? "" : "expected KEY=VALUE, not " + text;
+}
+
 // Empty: it is a valid pattern.
 std::string PatternProblem(const std::string& text) {
   const auto redaction = telemetry::Redaction::Make({.patterns = {text}, .built_in = false});
@@ -92,6 +98,11 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
                  "several times")
       ->check(PrefixProblem, "CIDR");
   app.add_option("--node-name", options->node_name, "name of this node in events");
+  std::vector<std::string> node_labels;
+  app.add_option("--node-label", node_labels,
+                 "a label of this node, KEY=VALUE, for the nodeSelector of hook policies; may be given several times; "
+                 "with --kube it is added to those of the API server")
+      ->check(LabelProblem, "KEY=VALUE");
   app.add_flag("--uninstall", options->uninstall, "detach and unpin everything, remove the state, and end");
   app.add_flag("--debug", options->debug, "log more");
   app.add_flag("--redirect,!--no-redirect", options->redirect,
@@ -164,6 +175,10 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   }
   for (const std::string& text : quarantine_allow) {
     options->quarantine_allow.push_back(policy::Prefix::Parse(text).value());  // checked
+  }
+  for (const std::string& text : node_labels) {
+    const std::size_t equals = text.find('=');  // checked
+    options->node_labels[text.substr(0, equals)] = text.substr(equals + 1);
   }
   return -1;
 }

@@ -26,6 +26,7 @@ struct AgentOptions {
   std::string services = "pods";  // or "off"
   std::vector<policy::Prefix> quarantine_allow;
   std::string node_name;  // default: the host's name
+  policy::Labels node_labels;
   bool uninstall = false;
   bool debug = false;
   bool redirect = true;

@@ -273,7 +273,9 @@ Status HookTables::AttachPoint(const HookPoint& point, bool returns, Version* ve
     const CompiledHook& hook = version->policy->hooks[i];
     if (version->points[i] != point) continue;
     if (!absl::IsNotFound(attached.status()) || !hook.ignore_missing)
-      return Annotate(attached.status(), fmt::format("the hook in line {}", hook.place.line));
+      // An object of an API server has no lines.
+      return hook.place.line > 0 ? Annotate(attached.status(), fmt::format("the hook in line {}", hook.place.line))
+                                 : attached.status();
     version->missing[i] = true;
   }
   return OkStatus();

@@ -68,6 +68,7 @@ struct ServiceNode {
   std::string name;
   std::string zone;                // label topology.kubernetes.io/zone; empty: none
   std::vector<Address> addresses;  // of node ports
+  Labels labels;                   // all of them, for policies that select nodes
   bool operator==(const ServiceNode&) const = default;
 };
 

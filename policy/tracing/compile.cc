@@ -29,10 +29,6 @@ std::string_view ListOf(HookKind kind) {
   return "";
 }
 
-void RefusePolicyFields(const TracingPolicy& policy, const PolicyField& spec) {
-  if (policy.nodes) spec.At("nodeSelector").NotYet();
-}
-
 bool Overrides(const CompiledHook& hook) {
   return std::any_of(hook.selectors.begin(), hook.selectors.end(),
                      [](const sl_hook_selector& one) { return (one.actions & SL_HOOK_ACTION_OVERRIDE) != 0; });
@@ -129,7 +125,6 @@ Compilation Compile(const std::shared_ptr<const TracingPolicy>& written, const C
   auto compiled = std::make_shared<CompiledPolicy>();
   compiled->policy = policy;
   compiled->scopes.push_back(policy->scope);
-  RefusePolicyFields(*policy, spec);
   std::vector<CompiledHook> marking;
   std::map<std::string_view, std::size_t> counts;
   for (std::size_t i = 0; i < policy->hooks.size(); ++i) {

@@ -42,10 +42,15 @@ class ContainerCgroups {
   std::string EnterPod(const std::string& uid, const std::string& container) {
     std::string path;
     for (const std::string& name : {std::string("kubepods"), std::string("besteffort"), "pod" + uid, container}) {
+      if (name.empty()) continue;
       path += "/" + name;
       Make(own_ + path);
     }
     return fmt::format("echo $$ >{}{}/cgroup.procs\n", own_, path);
+  }
+  // Of a cgroup of EnterPod, as a path in its hierarchy.
+  std::string PathInPod(const std::string& uid, const std::string& container) const {
+    return fmt::format("/{}/kubepods/besteffort/pod{}/{}", own_.substr(own_.rfind('/') + 1), uid, container);
   }
 
  private:

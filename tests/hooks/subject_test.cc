@@ -27,6 +27,10 @@ class Cgroup {
     path_ = fmt::format("{}/sluice-hooks-{}-{}", root, getpid(), name);
     std::filesystem::create_directory(path_);
   }
+  // Inside another one, which outlives it.
+  Cgroup(const Cgroup& parent, const std::string& name) : path_(parent.path_ + "/" + name) {
+    std::filesystem::create_directory(path_);
+  }
   ~Cgroup() { rmdir(path_.c_str()); }
   std::uint64_t id() const {
     struct stat facts {};
@@ -100,6 +104,57 @@ TEST_P(HookSubjects, ACgroupCountsBeforeTheNamespace) {
                          }),
             kKilled);
   EXPECT_EQ(StatusOfOpen(file(), [&] { bank.Enter(); }), 0);
+}
+
+// As the agent makes them: the pod's cgroup, and below it those of its containers.
+TEST_P(HookSubjects, AContainerIsASubjectOfItsOwnInsideItsPod) {
+  const Cgroup pod_cgroup("pod");
+  if (pod_cgroup.id() == 0) GTEST_SKIP() << "no version 2 cgroups are mounted";
+  const Cgroup main_cgroup(pod_cgroup, "main"), side_cgroup(pod_cgroup, "side"), inner(main_cgroup, "inner");
+  const Netns netns;
+  hooks::Subject pod = PodIn("shop", "web");
+  pod.cgroups = {pod_cgroup.id()};
+  pod.netns = {netns.inode()};
+  hooks::Subject main = PodIn("shop", "web"), side = main;
+  main.key = "shop/web/1";
+  main.cgroups = {main_cgroup.id()};
+  main.facts.container = "main";
+  main.facts.repository = "registry/main";
+  side.key = "shop/web/2";
+  side.cgroups = {side_cgroup.id()};
+  side.facts.container = "side";
+  side.facts.repository = "registry/side";
+  ASSERT_TRUE(fixture().tables().SetSubjects({pod, main, side}).ok());
+  const auto status_in = [&](const Cgroup& cgroup) {
+    return StatusOfOpen(file(), [&] {
+      cgroup.Enter();
+      netns.Enter();
+    });
+  };
+  const auto put = [&](const std::string& selector) {
+    const Status applied = fixture().Apply(PolicyText(
+        "kill",
+        fmt::format("{{containerSelector: {}, kprobes: [{{call: sys_openat, args: [{{index: 1, type: string}}], "
+                    "selectors: [{{matchArgs: [{{index: 1, operator: Equal, values: [\"{}\"]}}], matchActions: "
+                    "[{{action: Sigkill}}]}}]}}]}}",
+                    selector, file())));
+    ASSERT_TRUE(applied.ok()) << applied;
+  };
+  ASSERT_NO_FATAL_FAILURE(put("{matchLabels: {name: main}}"));
+  EXPECT_EQ(status_in(main_cgroup), kKilled);
+  EXPECT_EQ(status_in(inner), kKilled) << "a cgroup inside the container";
+  EXPECT_EQ(status_in(side_cgroup), 0);
+  EXPECT_EQ(status_in(pod_cgroup), 0) << "in the pod, and in no container that is known";
+  EXPECT_EQ(StatusOfOpen(file()), 0) << "the host";
+  ASSERT_NO_FATAL_FAILURE(put("{matchExpressions: [{key: repo, operator: NotIn, values: [registry/main]}]}"));
+  EXPECT_EQ(status_in(main_cgroup), 0);
+  EXPECT_EQ(status_in(side_cgroup), kKilled);
+  EXPECT_EQ(status_in(pod_cgroup), kKilled);
+  EXPECT_EQ(StatusOfOpen(file()), 0) << "the host has no containers";
+  // It ends: its processes count as the pod's.
+  ASSERT_NO_FATAL_FAILURE(put("{matchLabels: {name: main}}"));
+  ASSERT_TRUE(fixture().tables().SetSubjects({pod, side}).ok());
+  EXPECT_EQ(status_in(main_cgroup), 0);
 }
 
 TEST_P(HookSubjects, AnEventNamesItsSubject) {

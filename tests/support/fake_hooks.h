@@ -9,6 +9,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,11 @@ class FakeKernel {
   }
   bool Monitors(const policy::ObjectName& name) const { return states_.at(name).monitor; }
   const std::vector<hooks::Subject>& subjects() const { return subjects_; }
+  // Also while another thread uses the controller.
+  std::size_t subject_count() const {
+    const std::lock_guard lock(mutex_);
+    return subjects_.size();
+  }
 
  private:
   class Enforcer final : public hooks::HookEnforcer {
@@ -73,6 +79,7 @@ class FakeKernel {
       std::string call = "SetSubjects";
       for (const hooks::Subject& subject : subjects) call += " " + subject.key;
       SL_RETURN_IF_ERROR(kernel_->Call(call));
+      const std::lock_guard lock(kernel_->mutex_);
       kernel_->subjects_ = subjects;
       return OkStatus();
     }
@@ -118,7 +125,8 @@ class FakeKernel {
   std::map<std::string, std::uint64_t> inodes_;
   std::map<policy::ObjectName, std::shared_ptr<const policy::tracing::CompiledPolicy>> policies_;
   std::map<policy::ObjectName, hooks::PolicyState> states_;
-  std::vector<hooks::Subject> subjects_;
+  mutable std::mutex mutex_;
+  std::vector<hooks::Subject> subjects_;  // written by mutex_
 };
 
 }  // namespace sluice::test

@@ -83,8 +83,9 @@ class FakeRuntime {
     Edit([&] { pods_.erase(id); });
   }
   void AddContainer(const std::string& id, const std::string& sandbox, const std::string& name, std::uint32_t attempt,
-                    runtime::v1::ContainerState state = runtime::v1::CONTAINER_RUNNING) {
-    Edit([&] { containers_[id] = {sandbox, name, attempt, state}; });
+                    runtime::v1::ContainerState state = runtime::v1::CONTAINER_RUNNING,
+                    const std::string& cgroups_path = "") {
+    Edit([&] { containers_[id] = {sandbox, name, attempt, state, cgroups_path}; });
   }
   void RemoveContainer(const std::string& id) {
     Edit([&] { containers_.erase(id); });
@@ -116,6 +117,11 @@ class FakeRuntime {
   int lists() const { return lists_; }
   int statuses() const { return statuses_; }
   int subscribers() const { return subscribers_; }
+  // Whether the status of this container was answered.
+  bool asked_for(const std::string& container) const {
+    const std::lock_guard lock(mutex_);
+    return asked_for_.contains(container);
+  }
   std::vector<std::string> filters() const {
     const std::lock_guard lock(mutex_);
     return filters_;
@@ -127,6 +133,7 @@ class FakeRuntime {
     std::string name;
     std::uint32_t attempt = 0;
     runtime::v1::ContainerState state = runtime::v1::CONTAINER_RUNNING;
+    std::string cgroups_path;  // empty: one by the systemd driver
   };
 
   template <typename Change>
@@ -227,11 +234,15 @@ class FakeRuntime {
       fake_.MayHang(context, lock);
       const auto found = fake_.containers_.find(request->container_id());
       if (found == fake_.containers_.end()) return {grpc::StatusCode::NOT_FOUND, "no such container"};
+      fake_.asked_for_.insert(request->container_id());
       response->mutable_status()->set_state(found->second.state);
+      response->mutable_status()->mutable_image()->set_image("registry.example:5000/shop/" + found->second.name +
+                                                             ":1.0");
       if (request->verbose()) {
+        const std::string& path = found->second.cgroups_path;
         (*response->mutable_info())["info"] =
-            R"({"runtimeSpec": {"linux": {"cgroupsPath": "kubepods-pod1.slice:cri-containerd:)" +
-            request->container_id() + R"("}}})";
+            R"({"runtimeSpec": {"linux": {"cgroupsPath": ")" +
+            (path.empty() ? "kubepods-pod1.slice:cri-containerd:" + request->container_id() : path) + R"("}}})";
       }
       return grpc::Status::OK;
     }
@@ -274,6 +285,7 @@ class FakeRuntime {
   grpc::Status fail_sandboxes_;
   grpc::Status fail_containers_;
   std::vector<containerd::services::events::v1::Envelope> told_;
+  std::set<std::string> asked_for_;  // containers
   std::vector<std::string> filters_;
   std::atomic<int> lists_ = 0;
   std::atomic<int> statuses_ = 0;

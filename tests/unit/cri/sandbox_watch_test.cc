@@ -7,6 +7,7 @@
 
 #include <thread>
 
+#include "ctrl/cri/runtime_reply.h"
 #include "tests/unit/cri/fake_runtime.h"
 
 namespace sluice::cri {
@@ -372,6 +373,7 @@ TEST(SandboxWatch, Containers) {
                                     .pod_uid = "uid-web-0",
                                     .sandbox = "aaaa",
                                     .cgroup = "/kubepods.slice/kubepods-pod1.slice/cri-containerd-c1.scope",
+                                    .repository = "registry.example:5000/shop/server",
                                     .attempt = 2}));
   ASSERT_TRUE(Eventually([&] { return runtime.subscribers() == 1; }));
   runtime.RemoveContainer("c1");
@@ -421,6 +423,27 @@ TEST(SandboxWatch, AContainerIsKnownOnceItIsCreatedAndEachChangeIsTold) {
   runtime.RemoveContainer("c3");
   runtime.Tell("/tasks/exit", "c3", "c3");
   EXPECT_TRUE(is_told({"c1 server"}));
+}
+
+TEST(SandboxWatch, ThatThereAreNoContainersIsToldToo) {
+  FakeRuntime runtime(kContainerd);
+  std::atomic<int> told = 0;
+  WatchOptions options = OptionsFor(runtime);
+  options.on_containers = [&](const std::vector<Container>& containers) { told += containers.empty() ? 1 : 100; };
+  runtime.Serve();
+  const auto watch = StartWatch(std::move(options));
+  EXPECT_TRUE(Eventually([&] { return told == 1; }));
+  ASSERT_TRUE(Eventually([&] { return watch->state().lists > 2; }));
+  EXPECT_EQ(told, 1) << "nothing has changed since";
+}
+
+TEST(RuntimeReply, TheRepositoryOfAnImage) {
+  EXPECT_EQ(RepositoryOf("docker.io/library/nginx:1.25"), "docker.io/library/nginx");
+  EXPECT_EQ(RepositoryOf("registry.example:5000/nginx"), "registry.example:5000/nginx");
+  EXPECT_EQ(RepositoryOf("registry.example:5000/nginx:1@sha256:0123"), "registry.example:5000/nginx");
+  EXPECT_EQ(RepositoryOf("nginx:1.25"), "nginx");
+  EXPECT_EQ(RepositoryOf("sha256:0123"), "") << "no name";
+  EXPECT_EQ(RepositoryOf(""), "");
 }
 
 // The second socket is that of a runtime, the first one that of something else, the third one is never asked.

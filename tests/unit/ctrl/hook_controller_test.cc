@@ -179,6 +179,103 @@ TEST_F(HookControllerTest, MonitorModeIsAState) {
   EXPECT_EQ(controller_.reports().at(IdOf("files")).state, ReportedState::kMonitor);
 }
 
+const char kOnlyMain[] = "containerSelector: {matchLabels: {name: main}}, ";
+
+LocalContainer ContainerIn(const std::string& pod, const std::string& id, std::uint64_t cgroup) {
+  return {.id = id, .name = "main", .repository = "shop/web", .cgroup = pod + "/" + id, .cgroup_id = cgroup};
+}
+
+TEST_F(HookControllerTest, ContainersAreSubjectsWhileAPolicySelectsThem) {
+  kernel_.SetInode("/cgroup/kubepods/pod1", 77);
+  Bind("web", 11, 1);
+  const std::string web = Workload("web", ", cgroup: /kubepods/pod1");
+  EXPECT_TRUE(controller_
+                  .SetContainers({ContainerIn("/kubepods/pod1", "c1", 78), ContainerIn("/kubepods/pod1", "c2", 0),
+                                  ContainerIn("/kubepods/pod11", "c3", 79)})
+                  .ok());
+  EXPECT_TRUE(Change(web + Policy("files")).ok());
+  EXPECT_EQ(kernel_.subjects().size(), 1U) << "no policy asks";
+  kernel_.TakeCalls();
+  EXPECT_TRUE(Change(web + Policy("files") + Policy("main", kOnlyMain)).ok());
+  EXPECT_THAT(kernel_.TakeCalls(), ElementsAre("SetSubjects shop/web shop/web/c1", "Put main"));
+  const Subject container = kernel_.subjects()[1];
+  EXPECT_THAT(container.cgroups, ElementsAre(78U));
+  EXPECT_THAT(container.netns, IsEmpty()) << "the pod as a whole has it";
+  EXPECT_EQ(container.endpoint, 1U);
+  EXPECT_EQ(container.facts.ns, "shop");
+  EXPECT_EQ(container.facts.labels.at("app"), "web");
+  EXPECT_EQ(container.facts.container, "main");
+  EXPECT_EQ(container.facts.repository, "shop/web");
+  EXPECT_EQ(WorkloadOfKey(container.key), (policy::ObjectName{"shop", "web"}));
+  EXPECT_EQ(WorkloadOfKey("shop/web"), (policy::ObjectName{"shop", "web"}));
+  // The second one's cgroup comes, and the first one ends.
+  EXPECT_TRUE(controller_.SetContainers({ContainerIn("/kubepods/pod1", "c2", 80)}).ok());
+  EXPECT_THAT(kernel_.TakeCalls(), ElementsAre("SetSubjects shop/web shop/web/c2"));
+  EXPECT_TRUE(controller_.SetContainers({ContainerIn("/kubepods/pod1", "c2", 80)}).ok());
+  EXPECT_THAT(kernel_.TakeCalls(), IsEmpty());
+  EXPECT_TRUE(Change(web + Policy("files")).ok());
+  EXPECT_THAT(kernel_.TakeCalls(), ElementsAre("SetSubjects shop/web", "Remove main"));
+}
+
+TEST_F(HookControllerTest, WithoutContainersAPolicyThatSelectsThemIsRefusedOrWaits) {
+  const std::string in_selector =
+      "{apiVersion: cilium.io/v1alpha1, kind: TracingPolicy, metadata: {name: deep}, spec: {kprobes: [{call: "
+      "sys_openat, selectors: [{matchWorkloads: [{containerSelector: {matchLabels: {name: main}}}]}]}]}}\n---\n";
+  for (const std::string& policy : {Policy("main", kOnlyMain), in_selector}) {
+    EXPECT_THAT(Message(Change(policy)), HasSubstr("containerSelector: no container runtime has told this agent"));
+    const policy::ResourceMap resources = Parse(policy);
+    EXPECT_FALSE(controller_.Check({.resources = resources, .bindings = bindings_, .refuses = true}).ok());
+  }
+  EXPECT_THAT(kernel_.TakeCalls(), IsEmpty());
+  // At a start. What the agent before left goes on until the policy is in force.
+  EXPECT_TRUE(Follow(Policy("main", kOnlyMain) + Policy("files")).ok());
+  EXPECT_THAT(kernel_.TakeCalls(), ElementsAre("Open", "SetSubjects", "Put files"));
+  EXPECT_EQ(controller_.reports().at(IdOf("main")).state, ReportedState::kError);
+  kernel_.FailNext("Put main", MakeError(absl::StatusCode::kNotFound, "there is no such function"));
+  EXPECT_TRUE(controller_.SetContainers({}).ok());
+  EXPECT_THAT(kernel_.TakeCalls(), ElementsAre("Put main", "EndEarlier"));
+  EXPECT_EQ(controller_.reports().at(IdOf("main")).problem, "there is no such function");
+}
+
+TEST_F(HookControllerTest, ContainersThatTheKernelDidNotTakeAreGivenAgain) {
+  kernel_.SetInode("/cgroup/kubepods/pod1", 77);
+  const std::string web = Workload("web", ", cgroup: /kubepods/pod1");
+  EXPECT_TRUE(Follow(web + Policy("main", kOnlyMain) + Policy("files")).ok());
+  kernel_.TakeCalls();
+  kernel_.FailNext("SetSubjects shop/web shop/web/c1", MakeError(absl::StatusCode::kInternal, "full"));
+  const std::vector<LocalContainer> containers{ContainerIn("/kubepods/pod1", "c1", 78)};
+  EXPECT_THAT(Message(controller_.SetContainers(containers)), HasSubstr("full"));
+  EXPECT_EQ(controller_.reports().at(IdOf("main")).state, ReportedState::kError);
+  kernel_.TakeCalls();
+  EXPECT_TRUE(controller_.SetContainers(containers).ok());
+  EXPECT_THAT(kernel_.TakeCalls(), ElementsAre("SetSubjects shop/web shop/web/c1", "Put main", "EndEarlier"));
+  EXPECT_EQ(controller_.reports().at(IdOf("main")).state, ReportedState::kEnabled);
+}
+
+const char kOnlyEdge[] = "nodeSelector: {matchLabels: {tier: edge}}, ";
+
+TEST_F(HookControllerTest, ANodeSelectorFollowsTheLabelsOfTheNode) {
+  EXPECT_THAT(Message(Change(Policy("edge", kOnlyEdge))), HasSubstr("the labels of this node are not known"));
+  EXPECT_TRUE(controller_.SetNodeLabels({{"tier", "core"}}).ok());
+  EXPECT_THAT(kernel_.TakeCalls(), IsEmpty());
+  EXPECT_TRUE(Change(Policy("edge", kOnlyEdge)).ok());
+  EXPECT_THAT(kernel_.TakeCalls(), IsEmpty()) << "nothing is loaded for other nodes";
+  EXPECT_EQ(controller_.reports().at(IdOf("edge")).state, ReportedState::kOtherNodes);
+  EXPECT_TRUE(controller_.SetNodeLabels({{"tier", "edge"}}).ok());
+  EXPECT_THAT(kernel_.TakeCalls(), ElementsAre("Open", "SetSubjects", "Put edge", "EndEarlier"));
+  EXPECT_EQ(controller_.reports().at(IdOf("edge")).state, ReportedState::kEnabled);
+  EXPECT_TRUE(controller_.SetNodeLabels({{"tier", "edge"}}).ok());
+  EXPECT_THAT(kernel_.TakeCalls(), IsEmpty());
+  kernel_.FailNext("Remove edge", MakeError(absl::StatusCode::kInternal, "busy"));
+  EXPECT_TRUE(controller_.SetNodeLabels({{"tier", "core"}}).ok());
+  EXPECT_EQ(controller_.reports().at(IdOf("edge")).problem, "busy");
+  EXPECT_TRUE(Change(Policy("edge", kOnlyEdge)).ok()) << "it is tried again";
+  EXPECT_THAT(kernel_.in_force(), IsEmpty());
+  EXPECT_EQ(controller_.reports().at(IdOf("edge")).state, ReportedState::kOtherNodes);
+  EXPECT_TRUE(Change("").ok());
+  EXPECT_THAT(controller_.reports(), IsEmpty());
+}
+
 TEST_F(HookControllerTest, NotesWhatIsWantedUntilItMayBegin) {
   HookController::Options options = kernel_.Options();
   options.waits = true;

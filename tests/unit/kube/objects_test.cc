@@ -2,7 +2,7 @@
 
 #include "ctrl/kube/api_json.h"
 #include "ctrl/kube/list_reader.h"
-#include "policy/resource/parser.h"
+#include "policy/tracing/parser.h"
 #include "tests/unit/kube/fixture.h"
 
 namespace sluice::kube {
@@ -21,7 +21,7 @@ class KubeObjects : public ::testing::Test {
     const simdjson::padded_string padded(json);
     simdjson::dom::element element;
     EXPECT_EQ(parser.parse(padded).get(element), simdjson::SUCCESS) << json;
-    return ConvertObject(kind, element);
+    return ConvertObject(kind, element, policy::tracing::KindParsers(policy::tracing::Reading::kCompiled));
   }
   std::shared_ptr<const KubeObject> Good(Kind kind, const std::string& json) {
     auto object = Convert(kind, json);
@@ -325,6 +325,40 @@ TEST_F(KubeObjects, TenThousandPodsAreFast) {
   EXPECT_LT(first, 1.0);
   EXPECT_LT(second, 0.5);
 #endif
+}
+
+// All that is wrong, as in a file; and what apply refuses.
+TEST_F(KubeObjects, TracingPolicies) {
+  const auto object = [](const std::string& ns, const std::string& spec) {
+    return R"({"metadata": {"name": "files", )" + (ns.empty() ? "" : R"("namespace": ")" + ns + R"(", )") +
+           R"("uid": "u1", "resourceVersion": "3", "generation": 1, "managedFields": [{"manager": "kubectl"}]},
+               "spec": )" +
+           spec + "}";
+  };
+  const std::string good =
+      R"({"podSelector": {"matchLabels": {"app": "web"}}, "nodeSelector": {"matchLabels": {"a": "b"}},
+      "kprobes": [{"call": "sys_openat", "syscall": true, "args": [{"index": 1, "type": "string"}], "selectors":
+      [{"matchArgs": [{"index": 1, "operator": "Equal", "values": ["/etc/shadow"]}]}]}]})";
+  const auto cluster = Good(Kind::kTracingPolicy, object("", good));
+  EXPECT_EQ(cluster->resource.id, (policy::ResourceId{Kind::kTracingPolicy, {"", "files"}}));
+  ASSERT_NE(cluster->resource.tracing, nullptr);
+  EXPECT_EQ(cluster->resource.tracing->hooks.size(), 1U);
+  EXPECT_TRUE(cluster->resource.tracing->nodes.has_value());
+  EXPECT_THAT(cluster->resource.yaml, AllOf(HasSubstr("/etc/shadow"), Not(HasSubstr("managedFields"))));
+  const auto read_again = policy::ParseResources(
+      "kept", cluster->resource.yaml, {.more_kinds = policy::tracing::KindParsers(policy::tracing::Reading::kParsed)});
+  EXPECT_TRUE(read_again.ok()) << read_again.status();
+  const auto namespaced = Good(Kind::kTracingPolicyNamespaced, object("shop", good));
+  EXPECT_EQ(namespaced->resource.id, (policy::ResourceId{Kind::kTracingPolicyNamespaced, {"shop", "files"}}));
+
+  EXPECT_EQ(Error(Kind::kTracingPolicy, object("", R"({"kprobes": [{"call": "sys_nothing", "syscall": true}]})")),
+            "TracingPolicy files: spec.kprobes[0].call: there is no system call \"sys_nothing\" (syscall is true unless "
+            "the hook says otherwise): write \"syscall: false\" to hook a function of the kernel");
+  EXPECT_THAT(Error(Kind::kTracingPolicyNamespaced, object("shop", R"({"hostSelector": {}, "kprobes": [{"call":
+      "sys_openat"}]})")),
+              HasSubstr("TracingPolicyNamespaced shop/files: spec.hostSelector: "));
+  EXPECT_EQ(Error(Kind::kTracingPolicy, object("", R"({"loader": true})")),
+            "TracingPolicy files: spec.loader: Sluice does not enforce it yet");
 }
 
 }  // namespace

@@ -178,12 +178,18 @@ TEST(KubeServiceObjects, OtherEndpointSlices) {
 
 TEST(KubeServiceObjects, ANode) {
   const auto converted = ConvertText(&ConvertNode, R"({"metadata": {"name": "node-1", "labels":
-    {"topology.kubernetes.io/zone": "a"}}, "status": {"addresses": [{"type": "InternalIP", "address": "172.16.0.1"},
+    {"topology.kubernetes.io/zone": "a", "tier": "edge"}}, "status": {"addresses": [{"type": "InternalIP", "address": "172.16.0.1"},
     {"type": "Hostname", "address": "node-1"}, {"type": "ExternalIP", "address": "fd05::1"}]}})");
   ASSERT_TRUE(converted.ok()) << converted.status();
   EXPECT_EQ((*converted)->name, "node-1");
   EXPECT_EQ((*converted)->zone, "a");
   EXPECT_THAT(Texts((*converted)->addresses), ElementsAre("172.16.0.1", "fd05::1"));
+  EXPECT_EQ((*converted)->labels, (policy::Labels{{"topology.kubernetes.io/zone", "a"}, {"tier", "edge"}}));
+  EXPECT_EQ(Message(ConvertText(&ConvertNode, R"({"metadata": {"name": "node-1", "labels": {"tier": 1}}})").status()),
+            "Node node-1: metadata.labels.tier: not a string");
+  const auto bare = ConvertText(&ConvertNode, R"({"metadata": {"name": "node-1"}})");
+  ASSERT_TRUE(bare.ok()) << bare.status();
+  EXPECT_TRUE((*bare)->labels.empty());
 }
 
 }  // namespace

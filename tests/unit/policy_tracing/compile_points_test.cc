@@ -141,8 +141,6 @@ TEST(TracingCompilePoints, RawTracepoints) {
 
 TEST(TracingCompilePoints, WhatAPolicyMayNotHaveYetIsRefusedByName) {
   const std::string hook = "kprobes: [{call: sys_dup}]";
-  EXPECT_EQ(RefusalOf("{nodeSelector: {matchLabels: {a: b}}, " + hook + "}"),
-            "spec.nodeSelector: Sluice does not enforce it yet");
   EXPECT_EQ(RefusalOf("{uprobes: [{path: /bin/a, symbols: [main]}], " + hook + "}"),
             "spec.uprobes[0]: Sluice does not enforce it without the programs' files yet");
   EXPECT_EQ(RefusalOf("{usdts: [{path: /bin/a, provider: p, name: probe}]}"),

@@ -44,9 +44,22 @@ sluice delete tracingpolicy secret
   `hostSelector` selects the processes of no workload; without any selector a policy is for all, the node's own too.
 - **A new workload** is covered in the step in which it is attached, before its start goes on (the CNI plugin's ADD). Its
   labels are those that the API server says; until it knows the pod, only policies without `podSelector` are for it.
-- **Not known yet:** which container of a pod a process is in, and labels of nodes: `containerSelector` and `nodeSelector`
-  are refused. A pod in the node's network counts as the node, and so does a Workload that has `hostInterface` and no
-  `cgroup`. Policies in an API server are not read: apply them.
+- **A container:** `containerSelector` selects by `name` (in the pod) and `repo` (the image's, without tag and digest), as
+  the container runtime says them (`--kube` and `--cri`; without a runtime such a policy is refused). A container is known
+  from when its cgroup is there, some milliseconds before its first process runs: that is not waited for. Until then, and in
+  the container that holds a pod's namespaces, a process is in the pod and in no container: `In` does not match, `NotIn`
+  does. Tests: `KubernetesHookContainers.*` of `e2e_kube`, `HookSubjects.AContainerIsASubjectOfItsOwnInsideItsPod`.
+- **A node:** `nodeSelector` selects by the labels of this node in the API server, and by those of `--node-label`. On
+  other nodes the policy is in the state `other-nodes`, and nothing of it is loaded. A change of the labels is followed.
+  While the labels are not known, a policy that asks for them is refused, or at a start in error; what an agent before left
+  in force goes on until they are. Test: `KubernetesHookPolicies.ANodeSelector*`.
+- **Objects of an API server** are followed with `--kube`, where the kinds are defined (`crds.tracingPolicies` of the
+  [chart](../deploy/helm/sluice/README.md), or Tetragon's own definitions). An applied policy of the same kind and name is
+  used instead of the server's, and so is one of the resources directory. One that is refused, or that a node's kernel
+  cannot attach, has an Event ([kubernetes.md](kubernetes.md#what-the-agent-tells-the-cluster)). Tests:
+  `KubernetesHookPolicies.*`.
+- **Not known:** a pod in the node's network counts as the node, and so does a Workload that has `hostInterface` and no
+  `cgroup`.
 - **System calls can be raced.** A hook on one reads the caller's memory, which another thread may change afterwards, and
   which cannot be read while it is not in memory: then filters do not match, and negated ones do. The same is true of
   uprobes and static probes. A hook on the kernel's own function (`security_file_permission`, `security_file_open`, `security_socket_connect`) or on an LSM hook sees what
