@@ -47,6 +47,7 @@ Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
                 .kubernetes = sources_.kubernetes,
                 .kubernetes_writes = sources_.kubernetes_writes,
                 .hook_policies = sources_.hook_policies,
+                .hook_records = sources_.hook_records,
                 .http_dropped =
                     [this] {
                       const HttpServer* const http = serving_;

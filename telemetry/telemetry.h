@@ -37,6 +37,7 @@ struct TelemetrySources {
   SourceStates kubernetes;                           // may be absent: no Kubernetes
   SourceWritesNow kubernetes_writes;                 // likewise
   HookPoliciesNow hook_policies;                     // may be absent: nothing enforces them
+  HookRecordsNow hook_records;                       // likewise
   const ContainerNames* containers = nullptr;        // null: no container has a name
   const datapath::ServiceNames* services = nullptr;  // null: no Service has a name
   std::function<void(bool on)> send_flow_events;     // SL_SETTING_EVENTS; must not call back

@@ -269,6 +269,7 @@ void Agent::MakeTelemetry() {
     sources.kubernetes_writes = [this] { return kubernetes_->writes(); };
   }
   sources.hook_policies = [this] { return hook_policies_->Numbers(); };
+  sources.hook_records = [this] { return hook_policies_->RecordNumbers(); };
   sources.quarantined_workloads = [controller]() -> StatusOr<std::size_t> {
     SL_ASSIGN_OR_RETURN(const policy::Quarantine quarantine, controller->quarantine());
     return quarantine.workloads.size();

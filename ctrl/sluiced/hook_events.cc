@@ -60,6 +60,17 @@ HookEvents::~HookEvents() {
   thread_.join();
 }
 
+telemetry::HookRecordNumbers HookEvents::Numbers() const {
+  const telemetry::HookEventReader::Counters counters = reader_.counters();
+  return {.events = counters.events,
+          .malformed = counters.malformed,
+          .policy_gone = counters.unknown_hooks,
+          .cut_arguments = counters.cut_arguments,
+          .calls_alone = counters.calls_alone,
+          .returns_alone = counters.returns_alone,
+          .runs_missed = kernel_->programs().RunsMissed().value_or(0)};
+}
+
 void HookEvents::Run() {
   auto tell_lost_at = std::chrono::steady_clock::now() + kTellLost;
   while (!stopping_) {

@@ -6,6 +6,7 @@
 
 #include "ctrl/hooks/kernel_hooks.h"
 #include "telemetry/hook/hook_event_reader.h"
+#include "telemetry/metrics/hook_policies.h"
 #include "telemetry/telemetry.h"
 
 namespace sluice {
@@ -16,6 +17,7 @@ class HookEvents {
   static StatusOr<std::unique_ptr<HookEvents>> Start(hooks::KernelHooks* kernel, telemetry::Telemetry* telemetry,
                                                      const std::string& node);
   ~HookEvents();
+  telemetry::HookRecordNumbers Numbers() const;  // thread-safe
   HookEvents(const HookEvents&) = delete;
   HookEvents& operator=(const HookEvents&) = delete;
 

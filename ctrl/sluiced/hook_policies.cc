@@ -78,6 +78,11 @@ Status HookPolicies::SetNodeLabels(policy::Labels labels) {
   return controller_.SetNodeLabels(std::move(labels));
 }
 
+telemetry::HookRecordNumbers HookPolicies::RecordNumbers() const {
+  const std::lock_guard lock(mutex_);
+  return events_ ? events_->Numbers() : telemetry::HookRecordNumbers();
+}
+
 std::vector<telemetry::HookPolicyNumbers> HookPolicies::Numbers() const {
   std::vector<telemetry::HookPolicyNumbers> all;
   for (const auto& [id, report] : controller_.reports()) {

@@ -42,13 +42,14 @@ class HookPolicies {
   Status SetNodeLabels(policy::Labels labels);
 
   std::vector<telemetry::HookPolicyNumbers> Numbers() const;
+  telemetry::HookRecordNumbers RecordNumbers() const;
 
  private:
   StatusOr<std::unique_ptr<hooks::HookEnforcer>> Open();
 
   const Options options_;
   hooks::HookController controller_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   telemetry::Telemetry* telemetry_ = nullptr;                     // by mutex_; null: before Begin, and after Stop
   hooks::KernelHooks* kernel_ = nullptr;                          // by mutex_; what the controller has opened
   std::unique_ptr<HookEvents> events_;                            // by mutex_; reads it

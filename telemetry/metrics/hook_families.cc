@@ -41,6 +41,19 @@ MetricLabels LabelsOf(const HookRow& row) {
 
 }  // namespace
 
+void AddHookRecordFamilies(const HookRecordNumbers& records, Families* out) {
+  FamilyBuilder builder(out);
+  builder.Begin("sluice_hook_records_total")
+      .Add(static_cast<double>(records.events), {{"result", "event"}})
+      .Add(static_cast<double>(records.malformed), {{"result", "malformed"}})
+      .Add(static_cast<double>(records.policy_gone), {{"result", "policy_gone"}});
+  builder.Begin("sluice_hook_events_incomplete_total")
+      .Add(static_cast<double>(records.cut_arguments), {{"lacks", "argument"}})
+      .Add(static_cast<double>(records.calls_alone), {{"lacks", "return"}})
+      .Add(static_cast<double>(records.returns_alone), {{"lacks", "call"}});
+  builder.Begin("sluice_hook_runs_missed_total").Add(static_cast<double>(records.runs_missed));
+}
+
 void AddHookFamilies(const std::vector<HookPolicyNumbers>& policies, Families* out) {
   FamilyBuilder builder(out);
   builder.Begin("sluice_hook_policies");

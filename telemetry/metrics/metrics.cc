@@ -185,6 +185,7 @@ std::string Metrics::Render() {
   if (sources_.kubernetes) AddSourceFamilies(sources_.kubernetes(), &families);
   if (sources_.kubernetes_writes) AddWriteFamilies(sources_.kubernetes_writes(), &families);
   if (sources_.hook_policies) AddHookFamilies(sources_.hook_policies(), &families);
+  if (sources_.hook_records) AddHookRecordFamilies(sources_.hook_records(), &families);
   if (sources_.http_dropped) {
     builder.Begin("sluice_http_connections_dropped_total").Add(static_cast<double>(sources_.http_dropped()));
   }

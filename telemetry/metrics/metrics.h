@@ -50,6 +50,7 @@ struct MetricsSources {
   SourceStates kubernetes;                                   // absent: no Kubernetes
   SourceWritesNow kubernetes_writes;                         // likewise
   HookPoliciesNow hook_policies;                             // absent: nothing enforces them
+  HookRecordsNow hook_records;                               // likewise
   std::function<std::uint64_t()> http_dropped;               // absent: no HTTP server
 };
 

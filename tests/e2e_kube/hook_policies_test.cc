@@ -119,7 +119,7 @@ TEST_F(KubernetesHookPolicies, WhereAPersonHasToActAnEventSaysWhy) {
   api_->Put(kHookPolicies, Policy("missing", "", "", "no_such_function"));
   api_->Put(kHookPolicies, Policy("good", kWebOnly));
   EXPECT_TRUE(EventuallyKills("web", true)) << "the others do not stop it";
-  EXPECT_EQ(StateOf("missing"), "error");
+  EXPECT_TRUE(Eventually([&] { return StateOf("missing") == "error"; }));
   EXPECT_TRUE(Eventually([&] { return !api_->events().empty(); }));
   EXPECT_THAT(api_->events(),
               Contains(AllOf(HasSubstr("PolicyRefused wrong: TracingPolicy wrong: spec.kprobes[0].call: "),

@@ -50,7 +50,8 @@ class MetricsTest : public ::testing::Test {
                                                     .traffic = [this] { return traffic_.get(); },
                                                     .verdicts = &verdicts_,
                                                     .kubernetes_writes = kubernetes_writes_,
-                                                    .hook_policies = [this] { return hook_policies_; }},
+                                                    .hook_policies = [this] { return hook_policies_; },
+                                                    .hook_records = [this] { return hook_records_; }},
                                      std::move(options));
   }
   std::map<std::string, double> Render() { return Samples(Make()->Render()); }
@@ -101,6 +102,7 @@ class MetricsTest : public ::testing::Test {
   PolicyVerdicts verdicts_{16};
   SourceWritesNow kubernetes_writes_;
   std::vector<HookPolicyNumbers> hook_policies_;
+  HookRecordNumbers hook_records_;
   bool ready_ = true;
   StatusOr<std::size_t> quarantined_ = std::size_t{2};
 };
@@ -272,6 +274,7 @@ TEST_F(MetricsTest, WhatIsWrittenToKubernetes) {
 TEST_F(MetricsTest, HookPoliciesByStateHookAndAction) {
   EXPECT_THAT(Render(), Has({{R"(sluice_hook_policies{state="enabled"})", 0},
                              {R"(sluice_hook_policies{state="error"})", 0},
+                             {R"(sluice_hook_policies{state="other-nodes"})", 0},
                              {"sluice_hook_policies_memory_bytes", 0}}));
   EXPECT_THAT(Render(), Not(Contains(Key(HasSubstr("sluice_hook_matches_total")))));
   HookPolicyNumbers::Hook openat{.hook = "the system call openat", .counts = {}};
@@ -290,6 +293,23 @@ TEST_F(MetricsTest, HookPoliciesByStateHookAndAction) {
                             {"sluice_hook_actions_total" + labels + R"(,action="signalled"})", 8},
                             {"sluice_hook_events_lost_total" + labels + "}", 4}}));
   EXPECT_THAT(samples, Not(Contains(Key(HasSubstr("posted")))));
+}
+
+TEST_F(MetricsTest, RecordsOfHooksAndWhatEventsLack) {
+  hook_records_ = {.events = 7,
+                   .malformed = 1,
+                   .policy_gone = 2,
+                   .cut_arguments = 3,
+                   .calls_alone = 4,
+                   .returns_alone = 5,
+                   .runs_missed = 6};
+  EXPECT_THAT(Render(), Has({{R"(sluice_hook_records_total{result="event"})", 7},
+                             {R"(sluice_hook_records_total{result="malformed"})", 1},
+                             {R"(sluice_hook_records_total{result="policy_gone"})", 2},
+                             {R"(sluice_hook_events_incomplete_total{lacks="argument"})", 3},
+                             {R"(sluice_hook_events_incomplete_total{lacks="return"})", 4},
+                             {R"(sluice_hook_events_incomplete_total{lacks="call"})", 5},
+                             {"sluice_hook_runs_missed_total", 6}}));
 }
 
 TEST_F(MetricsTest, ManyHooksShareASeries) {
