@@ -70,8 +70,9 @@ __noinline int send_event(__u32 index, __u32 selector_number) {
   const __u32 size = sizeof(scratch->event) + length;
   const __u64 pending = bpf_ringbuf_query(&hook_events, BPF_RB_AVAIL_DATA);
   const __u64 wakeup = pending >= wake_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+  const __u32 subject = scratch->subject == SL_SUBJECT_NONE ? 0 : scratch->subject;
   const bool sent =
-      may_send(scratch->subject, size, pending) && bpf_ringbuf_output(&hook_events, &scratch->event, size, wakeup) == 0;
+      may_send(subject, size, pending) && bpf_ringbuf_output(&hook_events, &scratch->event, size, wakeup) == 0;
   count(selector_number, sent ? SL_HOOK_COUNT_POSTED : SL_HOOK_COUNT_LOST);
   return 0;
 }
@@ -81,10 +82,15 @@ static __always_inline void describe_task(struct hook_scratch* scratch, __u32 in
   if (scratch->described) return;
   find_subject(index);
   scratch->described = 1;
+  scratch->event.time_ns = bpf_ktime_get_boot_ns();
+  if (scratch->subject == SL_SUBJECT_NONE) {
+    scratch->event.process = scratch->event.birth_ns = scratch->event.cgroup = 0;
+    scratch->event.pid = scratch->event.tid = scratch->event.subject = 0;
+    return;
+  }
   const __u64 ids = bpf_get_current_pid_tgid();
   const __u32 pid = ids >> 32;
   const struct sl_process* process = bpf_map_lookup_elem(&processes, &pid);
-  scratch->event.time_ns = bpf_ktime_get_boot_ns();
   scratch->event.process = process ? process->id : 0;
   scratch->event.birth_ns = process ? process->birth_ns : 0;
   scratch->event.cgroup = bpf_get_current_cgroup_id();
@@ -93,6 +99,7 @@ static __always_inline void describe_task(struct hook_scratch* scratch, __u32 in
   scratch->event.subject = scratch->subject;
 }
 
+/* Kernel threads take no signals, and an interrupt has no process. */
 static __always_inline bool is_kernel_thread(void) { return bpf_get_current_task_btf()->flags & SL_PF_KTHREAD; }
 
 static __always_inline bool quarantine_endpoint(__u32 endpoint) {
@@ -118,7 +125,7 @@ __noinline int enforce(__u32 index, __u32 actions, __u32 signal, __s32 error, __
     count(selector_number, done ? SL_HOOK_COUNT_QUARANTINED : SL_HOOK_COUNT_FAILED);
   }
   if (actions & SL_HOOK_ACTION_SIGNAL) {
-    const bool done = !is_kernel_thread() && bpf_send_signal(signal) == 0;
+    const bool done = in_task() && !is_kernel_thread() && bpf_send_signal(signal) == 0;
     if (done) taken |= SL_HOOK_ACTION_SIGNAL;
     count(selector_number, done ? SL_HOOK_COUNT_SIGNALLED : SL_HOOK_COUNT_FAILED);
   }

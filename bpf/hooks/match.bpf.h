@@ -127,7 +127,7 @@ static __always_inline const struct sl_hook_socket* socket_of(struct hook_scratc
 static __always_inline bool number_for(struct hook_scratch* scratch, const struct sl_hook_test* test, __u64* number) {
   if (test->field >= SL_HOOK_FIELD_PID && test->field <= SL_HOOK_FIELD_CAPABILITIES_PERMITTED) {
     *number = task_number(test->field);
-    return true;
+    return in_task();
   }
   if (test->argument == SL_HOOK_ARGUMENTS) {
     *number = scratch->event.return_value;
@@ -196,10 +196,10 @@ __noinline int number_holds(__u32 index, const struct sl_hook_test* test) {
   if (test->kind == SL_HOOK_TEST_ADDRESS) return address_holds(scratch, test);
   if (test->kind == SL_HOOK_TEST_SCOPE) return in_scope(scratch, index, test->first);
   if (test->kind == SL_HOOK_TEST_FORKED_FROM)
-    return forked_from(test->first, test->field == SL_HOOK_FIELD_NAMESPACED_PID);
-  if (test->kind == SL_HOOK_TEST_MARKED) return is_marked(test->first);
-  if (test->kind == SL_HOOK_TEST_CHANGED_NAMESPACE) return has_changed(test->field, ~0ull);
-  if (test->kind == SL_HOOK_TEST_CHANGED_CAPABILITY) return has_changed(test->field, test->first);
+    return in_task() && forked_from(test->first, test->field == SL_HOOK_FIELD_NAMESPACED_PID);
+  if (test->kind == SL_HOOK_TEST_MARKED) return in_task() && is_marked(test->first);
+  if (test->kind == SL_HOOK_TEST_CHANGED_NAMESPACE) return in_task() && has_changed(test->field, ~0ull);
+  if (test->kind == SL_HOOK_TEST_CHANGED_CAPABILITY) return in_task() && has_changed(test->field, test->first);
   __u64 number = 0;
   if (!number_for(scratch, test, &number)) return 0;
   switch (test->kind) {

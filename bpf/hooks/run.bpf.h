@@ -93,7 +93,7 @@ __noinline int enter_hook(__u32 index, __u32 hook_number) {
   if (!scratch || !hook || !applies(scratch, index, hook)) return 0;
   scratch->hook = hook_number;
   read_arguments(scratch, index, hook);
-  if (hook->flags & SL_HOOK_NEEDS_BINARY && !scratch->binary.length) {
+  if (hook->flags & SL_HOOK_NEEDS_BINARY && !scratch->binary.length && in_task()) {
     read_program(index, false);
     read_program(index, true);
   }

@@ -4,6 +4,7 @@
 #define SLUICE_TASK_FACTS_BPF_H
 
 #include "bpf/hooks/hook_maps.bpf.h"
+#include "bpf/lib/context.bpf.h"
 #include "bpf/lib/once.h"
 #include "bpf/lib/task.bpf.h"
 
@@ -190,12 +191,14 @@ static __always_inline __u32 current_subject(void) {
 }
 
 #define SL_SUBJECT_UNKNOWN ~0u
+/* Of an interrupt: it is in no scope but the one of everything, and its events are the host's. */
+#define SL_SUBJECT_NONE (~0u - 1)
 
 /* To call before the scratch's subject is used. Most hooks that are not hit never ask for it. */
 __noinline int find_subject(__u32 index) {
   struct hook_scratch* scratch = scratch_at(index);
   if (!scratch || scratch->subject != SL_SUBJECT_UNKNOWN) return 0;
-  const __u32 subject = current_subject();
+  const __u32 subject = in_task() ? current_subject() : SL_SUBJECT_NONE;
   const struct sl_hook_subject* facts = hook_subjects_at(subject);
   scratch->subject = subject;
   scratch->endpoint = facts ? facts->endpoint : 0;

@@ -147,6 +147,9 @@ Status HookPrograms::LoadObject(const HookProgramOptions& options) {
   skeleton_->rodata->ring_half = options.ring_bytes / 2;
   skeleton_->rodata->wake_bytes = options.ring_bytes / 4;
   ring_bytes_ = options.ring_bytes;
+  preempt_ = FindPreemptCounter();
+  skeleton_->rodata->per_cpu_offsets = preempt_.per_cpu_offsets;
+  skeleton_->rodata->preempt_counter = preempt_.counter;
   if (options.quarantine_fd >= 0) SL_RETURN_IF_ERROR(Share(maps.quarantine, options.quarantine_fd));
   SL_RETURN_IF_ERROR(options.processes_fd >= 0 ? Share(maps.processes, options.processes_fd)
                                                : SetMapSize(maps.processes, 1));
@@ -278,7 +281,8 @@ StatusOr<HookPrograms::Probe> HookPrograms::OpenProbe(const Attached& attached, 
                              .target = syscall ? FindSystemCall(attached.point.name).function : attached.point.name,
                              .number = number};
   SL_ASSIGN_OR_RETURN(Fd link, AttachPointProgram(program, {.fd = [&](const std::string& name) { return map_fd(name); },
-                                                            .ring_bytes = ring_bytes_}));
+                                                            .ring_bytes = ring_bytes_,
+                                                            .preempt = preempt_}));
   return Pin(std::move(link), fmt::format("{}-{}", number, at_return ? "return" : "enter"));
 }
 

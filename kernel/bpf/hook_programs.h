@@ -27,6 +27,7 @@
 #include "kernel/bpf/map.h"
 #include "kernel/bpf/map_pages.h"
 #include "kernel/bpf/pin_layout.h"
+#include "kernel/bpf/preempt_counter.h"
 #include "kernel/bpf/ring_reader.h"
 #include "kernel/bpf/ring_wait.h"
 #include "policy/tracing/compiled.h"
@@ -158,6 +159,7 @@ class HookPrograms {
   std::string life_dir_;
   bool syscalls_by_tracepoint_ = false;
   std::uint32_t ring_bytes_ = 0;
+  PreemptCounter preempt_;
   std::uint32_t subjects_epoch_ = 0;
   Map<std::uint32_t, sl_hook_syscall> syscalls_;
   Map<std::uint32_t, sl_hook_settings> settings_;

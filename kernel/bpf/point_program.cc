@@ -140,6 +140,8 @@ StatusOr<Fd> AttachPointProgram(const PointProgram& program, const SharedHookMap
   skeleton->rodata->argument_count = arguments;
   skeleton->rodata->ring_half = maps.ring_bytes / 2;
   skeleton->rodata->wake_bytes = maps.ring_bytes / 4;
+  skeleton->rodata->per_cpu_offsets = maps.preempt.per_cpu_offsets;
+  skeleton->rodata->preempt_counter = maps.preempt.counter;
   SL_RETURN_IF_ERROR(ShareMaps(*skeleton, maps));
   if (const int rc = hook_point_bpf__load(skeleton.get()); rc != 0) return LoadError(program, rc, log);
   bpf_link* const link = program.kind == Kind::kRawTracepoint

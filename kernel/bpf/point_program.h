@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "base/status.h"
+#include "kernel/bpf/preempt_counter.h"
 
 namespace sluice::bpf {
 
@@ -29,6 +30,7 @@ struct PointProgram {
 struct SharedHookMaps {
   std::function<int(const std::string& name)> fd;  // of a map that the other programs of hook policies have
   std::uint32_t ring_bytes = 0;
+  PreemptCounter preempt;
 };
 
 // Loads the program and attaches it. The link keeps both: closing the last descriptor or pin of it ends them.

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "kernel/bpf/tracing_files.h"
+#include "kernel/bpf/system_call.h"
 #include "kernel/bpf/type_resolver.h"
 #include "kernel/hooks/program_files.h"
 #include "policy/tracing/compile.h"
@@ -46,7 +47,9 @@ StatusOr<hooks::CompiledPolicyPtr> CompileText(const std::string& text) {
   const bpf::KernelTypeResolver types;
   const bpf::TracingFiles formats;
   const hooks::ProgramFiles programs;
-  auto compiled = policy::tracing::Compile(policy, {.types = &types, .formats = &formats, .programs = &programs});
+  const auto number = [](std::string_view name) { return bpf::FindSystemCall(name).number; };
+  auto compiled = policy::tracing::Compile(
+      policy, {.types = &types, .formats = &formats, .programs = &programs, .syscall_number = number});
   if (compiled.policy == nullptr) return InvalidError("{}", compiled.problems.front().what);
   return compiled.policy;
 }
