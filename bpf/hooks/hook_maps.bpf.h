@@ -207,7 +207,7 @@ struct hook_socket_owner {
   sl_process_id process;
   __u64 birth_ns;
   __u64 cgroup;
-  __u64 cookie; /* of the socket; 0: it had none. Another one there: the socket is a new one at the same address */
+  __u64 identity; /* of the socket, as another one may have its address later: see socket_owner.bpf.h */
   __u32 pid;
   __u32 tid;
   __u32 subject;

@@ -20,8 +20,34 @@ static __always_inline __u64 sock_of(struct hook_scratch* scratch, const struct 
   return 0;
 }
 
-static __always_inline __u64 cookie_of(__u64 sock) {
-  return BPF_CORE_READ((const struct sock*)sock, __sk_common.skc_cookie.counter);
+#define SL_NO_COOKIE (1ull << 63)
+
+static __always_inline __u64 cookie_of(const struct sock* sock) {
+  return BPF_CORE_READ(sock, __sk_common.skc_cookie.counter);
+}
+
+/* SL_NO_COOKIE, the port that the socket is connected to, and the number of its file; 0: it has none, as before accept
+ * and after close. */
+static __always_inline __u64 file_of_sock(const struct sock* sock) {
+  const struct socket_alloc* file = (const void*)BPF_CORE_READ(sock, sk_socket);
+  const __u32 inode = file ? BPF_CORE_READ(file, vfs_inode.i_ino) : 0;
+  const __u16 port = BPF_CORE_READ(sock, __sk_common.skc_dport);
+  return SL_NO_COOKIE | (__u64)port << 32 | inode;
+}
+
+/* The socket's cookie, which the kernel gives it only when somebody asks, or what stands for it. */
+static __always_inline __u64 identity_of(__u64 address) {
+  const struct sock* sock = (const void*)address;
+  const __u64 cookie = cookie_of(sock);
+  return cookie ? cookie : file_of_sock(sock);
+}
+
+/* Whether it is still the socket that had the identity. Without a cookie or a file, the port has to do. */
+static __always_inline bool has_identity(__u64 address, __u64 identity) {
+  const struct sock* sock = (const void*)address;
+  if (!(identity & SL_NO_COOKIE)) return cookie_of(sock) == identity;
+  const __u64 now = file_of_sock(sock);
+  return (__u32)now && (__u32)identity ? (__u32)now == (__u32)identity : now >> 32 == identity >> 32;
 }
 
 /* TrackSock and UntrackSock. `argument`: of the hook's; SL_HOOK_ARGUMENTS: the return value. */
@@ -37,7 +63,7 @@ __noinline int track_socket(__u32 index, __u32 hook_number, __u32 argument, bool
   const struct hook_socket_owner owner = {.process = scratch->event.process,
                                           .birth_ns = scratch->event.birth_ns,
                                           .cgroup = scratch->event.cgroup,
-                                          .cookie = cookie_of(sock),
+                                          .identity = identity_of(sock),
                                           .pid = scratch->event.pid,
                                           .tid = scratch->event.tid,
                                           .subject = scratch->event.subject};
@@ -54,7 +80,7 @@ __noinline int name_socket_owner(__u32 index, __u32 hook_number) {
   for (__u32 i = 0; i < SL_HOOK_ARGUMENTS; i++) {
     const __u64 sock = sock_of(scratch, &hook->arguments[i]);
     const struct hook_socket_owner* owner = sock ? bpf_map_lookup_elem(owners, &sock) : NULL;
-    if (!owner || (owner->cookie && owner->cookie != cookie_of(sock))) continue;
+    if (!owner || !has_identity(sock, owner->identity)) continue;
     scratch->event.process = owner->process;
     scratch->event.birth_ns = owner->birth_ns;
     scratch->event.cgroup = owner->cgroup;

@@ -127,6 +127,7 @@ struct sock_common {
   struct sl_in6_address skc_v6_rcv_saddr;
   sl_atomic64 skc_cookie;
 };
+struct socket;
 struct sock {
   struct sock_common __sk_common;
   struct socket* sk_socket;
