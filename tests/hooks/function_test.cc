@@ -2,12 +2,16 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/perf_event.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 #include "testbed/netns.h"
@@ -249,6 +253,77 @@ TEST_F(HookedFunction, ASocketsDestination) {
   EXPECT_EQ(seen.protocol, IPPROTO_TCP);
   EXPECT_EQ(seen.type, SOCK_STREAM);
   for (const int listener : listeners) close(listener);
+}
+
+// The types that only functions of the kernel have.
+TEST_F(HookedFunction, AFilenameIsThePathAsItWasGiven) {
+  const auto policy = [&](const char* op, const std::string& value) {
+    return fmt::format(
+        "{{kprobes: [{{call: do_filp_open, syscall: false, args: [{{index: 1, type: filename}}], selectors: "
+        "[{{matchArgs: [{{index: 1, operator: {}, values: [\"{}\"]}}]}}]}}]}}",
+        op, value);
+  };
+  Apply("name", policy("Equal", file_));
+  EXPECT_THAT(Seen(Open(other_)), ElementsAre());
+  EXPECT_THAT(Seen(Open(file_)), ElementsAre("name"));
+  Apply("name", policy("Postfix", "/secret"));
+  EXPECT_THAT(Seen(Open(other_)), ElementsAre());
+  EXPECT_THAT(Seen(Open(file_)), ElementsAre("name"));
+}
+
+TEST_F(HookedFunction, AMapAndAPerfEventHaveTypes) {
+  Apply("map", "{kprobes: [{call: security_bpf_map, syscall: false, args: [{index: 0, type: bpf_map}]}]}");
+  const auto record_of = [&](pid_t child) {
+    return hooks_->WaitFor([&](const HookRecord& one) { return one.event.pid == static_cast<__u32>(child); });
+  };
+  const pid_t maker = Fork([] {
+    union bpf_attr attributes = {};
+    attributes.map_type = BPF_MAP_TYPE_ARRAY;
+    attributes.key_size = attributes.value_size = 4;
+    attributes.max_entries = 1;
+    std::memcpy(attributes.map_name, "sluice_kind", sizeof("sluice_kind"));
+    _exit(syscall(SYS_bpf, BPF_MAP_CREATE, &attributes, sizeof(attributes)) < 0 ? 1 : 0);
+  });
+  ASSERT_EQ(Reap(maker), 0);
+  const auto map = record_of(maker);
+  ASSERT_TRUE(map.ok()) << map.status();
+  EXPECT_EQ(map->Text(0), "sluice_kind");
+  EXPECT_EQ(map->event.arguments[0].number, static_cast<__u64>(BPF_MAP_TYPE_ARRAY));
+  ASSERT_TRUE(hooks_->RemoveAll().ok());
+  Apply("perf", "{kprobes: [{call: security_perf_event_alloc, syscall: false, args: [{index: 0, type: perf_event}]}]}");
+  const pid_t counter = Fork([] {
+    perf_event_attr attributes{};
+    attributes.size = sizeof(attributes);
+    attributes.type = PERF_TYPE_SOFTWARE;
+    attributes.config = PERF_COUNT_SW_TASK_CLOCK;
+    _exit(syscall(SYS_perf_event_open, &attributes, 0, -1, -1, 0) < 0 ? 1 : 0);
+  });
+  ASSERT_EQ(Reap(counter), 0);
+  const auto event = record_of(counter);
+  ASSERT_TRUE(event.ok()) << event.status();
+  EXPECT_EQ(event->event.arguments[0].number, static_cast<__u64>(PERF_TYPE_SOFTWARE));
+}
+
+// By modprobe, of a module that needs no hardware.
+TEST_F(HookedFunction, AModuleHasItsNameWhenItIsLoaded) {
+  const auto run = [](const char* command) { return std::system(command) == 0; };  // NOLINT(concurrency-mt-unsafe)
+  if (!run("modprobe --dry-run --quiet dummy")) GTEST_SKIP() << "there is no module `dummy` for this kernel (kmod)";
+  run("modprobe --remove --quiet dummy");
+  Apply("load",
+        "{kprobes: [{call: find_module_sections, syscall: false, ignore: {callNotFound: true}, args: [{index: 0, type: "
+        "module}, {index: 1, type: load_info}]}]}");
+  Apply("loaded",
+        "{tracepoints: [{subsystem: module, event: module_load, raw: true, args: [{index: 0, type: module}]}]}");
+  ASSERT_TRUE(run("modprobe dummy"));
+  std::map<std::string, std::vector<std::string>> texts;
+  for (const HookRecord& record : hooks_->Take()) {
+    texts[hooks_->PolicyOf(record)].push_back(record.Text(0));
+    if (hooks_->PolicyOf(record) == "load") texts["info"].push_back(record.Text(1));
+  }
+  run("modprobe --remove --quiet dummy");
+  EXPECT_THAT(texts["loaded"], ElementsAre("dummy"));
+  EXPECT_THAT(texts["load"], ElementsAre("dummy"));
+  EXPECT_THAT(texts["info"], ElementsAre("dummy"));
 }
 
 }  // namespace

@@ -133,6 +133,16 @@ TEST_P(HookedSystemCall, Sigkill) {
   EXPECT_EQ(StatusOfOpen(file()), 0) << "the policy is gone";
 }
 
+TEST_P(HookedSystemCall, SignalSendsItsNumber) {
+  const Status applied =
+      fixture().Apply(OpenPolicy("signal", fmt::format("matchActions: [{{action: Signal, argSig: {}}}]", SIGUSR1)));
+  ASSERT_TRUE(applied.ok()) << applied;
+  EXPECT_EQ(StatusOfOpen(other()), 0);
+  EXPECT_EQ(StatusOfOpen(file()), SIGUSR1) << "which ends a process that does not handle it";
+  EXPECT_EQ(StatusOfOpen(file(), [] { signal(SIGUSR1, SIG_IGN); }), 0);
+  EXPECT_EQ(fixture().Count("signal", SL_HOOK_COUNT_SIGNALLED), 2U);
+}
+
 TEST_P(HookedSystemCall, SigkillWithoutAnEvent) {
   const Status applied = fixture().Apply(OpenPolicy("quiet", "matchActions: [{action: Sigkill}, {action: NoPost}]"));
   ASSERT_TRUE(applied.ok()) << applied;

@@ -64,6 +64,15 @@ sluice delete tracingpolicy secret
   which cannot be read while it is not in memory: then filters do not match, and negated ones do. The same is true of
   uprobes and static probes. A hook on the kernel's own function (`security_file_permission`, `security_file_open`, `security_socket_connect`) or on an LSM hook sees what
   is really done. Sigkill ends the process before it runs on; only Override keeps the call itself from being done.
+- **Addresses of Services:** a hook on the call (`sys_connect`, `security_socket_connect`) sees the address that the program
+  gave, also that of a Service. A hook on the socket behind it (`tcp_connect`, the tracepoint `inet_sock_set_state`) sees the
+  backend where Sluice translates at the pods' sockets, which is the default, and the Service's address with `--services
+  off` ([services.md](services.md)). Test: `KubernetesServices.AHookOnTheCall*` of `e2e_kube`.
+- **Interrupts:** what the kernel does in an interrupt, as it receives packets, is no process's, though it borrows the one
+  that runs. There a policy with a `podSelector`, `containerSelector` or `hostSelector` does not hold, filters on the process
+  do not match, and negated ones do; an event has no process, and nobody is killed. It cannot be told from a process where
+  the kernel does not list its data (CONFIG_KALLSYMS_ALL, which distributions have) or hides addresses from the agent
+  (CAP_SYSLOG). Test: `HookedPacket.AnInterrupt*`.
 - **Without cgroups** a workload is known by its network namespace, and a process that may make one of its own leaves it.
 - **Counts** begin with 0 when a policy is replaced or the agent starts. `policy-mode: monitor` counts what would have
   been done (`would_enforce`), and does none of it.
@@ -146,15 +155,15 @@ const char* ProofOf(ActionType type) {
     case ActionType::kSigkill:
       return "FirstHookPolicy.\\*, HookedSystemCall.Sigkill, HookChanges.TenThousandSpawnsDieOrLive";
     case ActionType::kSignal:
-      return "as Sigkill, with another number";
+      return "HookedSystemCall.SignalSendsItsNumber";
     case ActionType::kOverride:
       return "lsmhooks and security_\\*: Trampoline.\\*; system calls: Trampoline.OverrideOfASystemCall\\*; uprobes: "
              "not yet";
     case ActionType::kTrackSock:
     case ActionType::kUntrackSock:
-      return "names the owner in events; no test in a kernel yet";
+      return "names the owner in events: HookedPacket.TrackSock\\*";
     case ActionType::kQuarantine:
-      return "HookSubjects.QuarantineCutsTheWorkloadOff, scripts/demo";
+      return "HookSubjects.QuarantineCutsTheWorkloadOff, QuarantineE2e.AHook\\* of e2e, scripts/demo";
     case ActionType::kFollowFd:
     case ActionType::kUnfollowFd:
     case ActionType::kCopyFd:
@@ -199,12 +208,78 @@ const char* IsRead(const ArgTypeInfo& type) {
   return compiled.policy == nullptr ? "not yet" : "yes";
 }
 
+// Which test of tests/hooks reads the type in a kernel. Numbers and texts of random values are compared with the
+// reference, by HookReference.
+const char* TestOf(ArgType type) {
+  switch (type) {
+    case ArgType::kAuto:
+    case ArgType::kDataLoc:
+    case ArgType::kConstBuf:
+    case ArgType::kIovIter:
+    case ArgType::kKiocb:
+    case ArgType::kBpfProg:
+      return "-";
+    case ArgType::kSyscall64:
+      return "HookedType.Syscall64\\*";
+    case ArgType::kBpfCmd:
+    case ArgType::kBpfAttr:
+      return "HookedType.BpfCommand\\*";
+    case ArgType::kCapability:
+      return "HookedType.CapabilitiesHaveNames";
+    case ArgType::kCharBuf:
+      return "HookedSystemCall.NumbersBuffers\\*";
+    case ArgType::kNetDevice:
+      return "HookedPacket.NetDevice\\*";
+    case ArgType::kFd:
+      return "HookedType.Fd\\*";
+    case ArgType::kDentry:
+      return "HookedExec.Dentry\\*";
+    case ArgType::kLinuxBinprm:
+      return "HookedExec.LinuxBinprm\\*";
+    case ArgType::kFilename:
+      return "HookedFunction.AFilename\\*";
+    case ArgType::kFile:
+      return "HookedExec.File\\*, FirstHookPolicy.\\*";
+    case ArgType::kPath:
+      return "HookedExec.Path\\*";
+    case ArgType::kSock:
+    case ArgType::kSocket:
+      return "HookedPacket.SockAndSocket\\*";
+    case ArgType::kSkb:
+      return "HookedPacket.Skb\\*";
+    case ArgType::kSockaddr:
+      return "HookedType.Sockaddr\\*, HookReference.\\*";
+    case ArgType::kSockaddrUn:
+      return "HookedType.SockaddrUn\\*";
+    case ArgType::kKernelCap:
+    case ArgType::kCapInheritable:
+    case ArgType::kCapPermitted:
+    case ArgType::kCapEffective:
+      return "HookedExec.SetsOfCapabilities";
+    case ArgType::kCharIovec:
+      return "HookedType.CharIovec\\*";
+    case ArgType::kNop:
+    case ArgType::kUserNamespace:
+    case ArgType::kCred:
+      return "HookedExec.Credentials\\*";
+    case ArgType::kBpfMap:
+    case ArgType::kPerfEvent:
+      return "HookedFunction.AMapAndAPerfEvent\\*";
+    case ArgType::kLoadInfo:
+    case ArgType::kModule:
+      return "HookedFunction.AModule\\*";
+    default:
+      return "HookReference.\\*";
+  }
+}
+
 std::string TypesTable() {
   std::string text =
       "\n## Types of arguments\nA policy with an argument that is not read yet is refused.\n\n"
-      "| type | meaning | read | operators |\n| --- | --- | --- | --- |\n";
+      "| type | meaning | read | operators | test |\n| --- | --- | --- | --- | --- |\n";
   for (const ArgTypeInfo& info : kArgTypes) {
-    text += fmt::format("| `{}` | {} | {} | {} |\n", info.name, info.meaning, IsRead(info), OperatorsOf(info));
+    text += fmt::format("| `{}` | {} | {} | {} | {} |\n", info.name, info.meaning, IsRead(info), OperatorsOf(info),
+                        TestOf(info.type));
   }
   return text;
 }
@@ -240,11 +315,24 @@ const char* FormOf(ValueForm form) {
   return "";
 }
 
+// Each operator has a case that matches and one that does not. Those on numbers, texts and addresses also have random
+// ones, in HookReference.
+const char* TestOf(const OperatorInfo& op) {
+  if (op.form == ValueForm::kRefused) return "unit_tracing TracingOperators.\\*";
+  if (op.op == Operator::kCapabilitiesGained) return "HookedExec.SetsOfCapabilities";
+  if (op.form == ValueForm::kFileType) return "HookedExec.File\\*";
+  if (op.op == Operator::kState) return "HookedPacket.SockAndSocket\\*";
+  const bool on_flows = (op.classes & kFlowClasses) != 0;
+  return on_flows ? "HookedPacket.\\*" : "HookReference.\\*, HookedExec.\\*";
+}
+
 std::string OperatorsTable() {
   std::string text =
-      "\n## Operators of filters on arguments\n| operator | matches if the argument | values |\n| --- | --- | --- |\n";
+      "\n## Operators of filters on arguments\n| operator | matches if the argument | values | test |\n| --- | --- | "
+      "--- | "
+      "--- |\n";
   for (const OperatorInfo& info : kOperators) {
-    text += fmt::format("| `{}` | {} | {} |\n", info.name, info.meaning, FormOf(info.form));
+    text += fmt::format("| `{}` | {} | {} | {} |\n", info.name, info.meaning, FormOf(info.form), TestOf(info));
   }
   return text;
 }
