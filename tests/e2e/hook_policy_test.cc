@@ -166,6 +166,92 @@ TEST_F(HookPolicy, ARefusedOneSaysWhyAndChangesNothing) {
   ExpectOnlyWebIsKilled();
 }
 
+// Of each kind of mistake one: its message, with line and field, and nothing is loaded or attached.
+TEST_F(HookPolicy, WhatIsWrongIsNamedAndNothingIsAttached) {
+  struct Wrong {
+    const char* what;
+    std::string hooks;                  // of spec
+    std::vector<std::string> messages;  // all of them are said
+  };
+  const auto on_openat = [](const std::string& args, const std::string& selectors) {
+    return fmt::format("kprobes:\n  - call: sys_openat\n    args: {}\n    selectors: {}", args, selectors);
+  };
+  const std::string path = "[{index: 1, type: string}]";
+  const auto filter = [](const std::string& text) { return fmt::format("[{{matchArgs: [{}]}}]", text); };
+  const std::vector<Wrong> all = {
+      {"unknown system call",
+       "kprobes: [{call: sys_opennat}]",
+       {":6: TracingPolicy wrong: spec.kprobes[0].call: ", "\"sys_opennat\"", "did you mean sys_openat?"}},
+      {"unknown function",
+       "kprobes: [{call: no_such_function, syscall: false}]",
+       {"TracingPolicy wrong: the hook in line 6: ", "no_such_function"}},
+      {"unknown tracepoint",
+       "tracepoints: [{subsystem: sched, event: no_such_event, raw: true}]",
+       {"TracingPolicy wrong: the hook in line 6: ", "the tracepoint no_such_event"}},
+      {"wrong index",
+       on_openat("[{index: 5, type: string}]", "[]"),
+       {":8: TracingPolicy wrong: spec.kprobes[0].args[0].index: no argument 5: sys_openat has 4, counted from 0"}},
+      {"index of an argument that is not there",
+       on_openat(path, filter("{index: 2, operator: Equal, values: [a]}")),
+       {":9: TracingPolicy wrong: spec.kprobes[0].selectors[0].matchArgs[0].index: no argument 2: "}},
+      {"unknown type",
+       on_openat("[{index: 1, type: strings}]", "[]"),
+       {":8: TracingPolicy wrong: spec.kprobes[0].args[0].type: ", "\"strings\"", "string"}},
+      {"type of the kernel's own",
+       on_openat("[{index: 1, type: file}]", "[]"),
+       {":8: TracingPolicy wrong: spec.kprobes[0].args[0].type: a system call has no argument of type file"}},
+      {"too many selectors",
+       on_openat(path, "[{}, {}, {}, {}, {}, {}]"),
+       {":9: TracingPolicy wrong: spec.kprobes[0].selectors: 6 entries: at most 5 are possible"}},
+      {"unknown operator",
+       on_openat(path, filter("{index: 1, operator: Equals, values: [a]}")),
+       {":9: TracingPolicy wrong: ", "matchArgs[0].operator: unknown operator \"Equals\"", "Equal"}},
+      {"operator that does not fit",
+       on_openat(path, filter("{index: 1, operator: GreaterThan, values: [\"1\"]}")),
+       {"matchArgs[0].operator: operator GreaterThan does not fit type string"}},
+      {"value of a wrong type",
+       on_openat("[{index: 2, type: int}]", filter("{index: 2, operator: Equal, values: [many]}")),
+       {":9: TracingPolicy wrong: ", "matchArgs[0].values[0]: ", "\"many\""}},
+      {"value that is too large",
+       on_openat("[{index: 2, type: int32}]", filter("{index: 2, operator: Equal, values: [\"4294967296\"]}")),
+       {"matchArgs[0].values[0]: ", "4294967296"}},
+      {"unknown action",
+       on_openat(path, "[{matchActions: [{action: Kill}]}]"),
+       {"matchActions[0].action: ", "\"Kill\"", "Sigkill"}},
+      {"two lists of one name",
+       "lists: [{name: a, type: syscalls, values: [sys_dup]}, {name: a, type: syscalls, values: [sys_dup2]}]\n  "
+       "kprobes: "
+       "[{call: \"list:a\"}]",
+       {":6: TracingPolicy wrong: spec.lists[1].name: two lists are called \"a\""}},
+      {"an option twice",
+       "options: [{name: policy-mode, value: enforce}, {name: policy-mode, value: monitor}]\n  kprobes: [{call: "
+       "sys_dup}]",
+       {":6: TracingPolicy wrong: spec.options[1].name: \"policy-mode\" is set twice"}},
+  };
+  const std::string head =
+      "---\napiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: wrong}\nspec:\n  ";
+  // Each attachment has a pin.
+  const auto attached = [&] {
+    const auto found = fixture_->Run({"find", agent().bpf_root(), "-path", "*/hooks/*", "-type", "f"});
+    return found.ok() ? found->output : found.status().ToString();
+  };
+  for (const Wrong& wrong : all) {
+    const auto refused = Sluice({"apply", "-f", "-"}, head + wrong.hooks + "\n");
+    EXPECT_EQ(refused.exit_code, 1) << wrong.what;
+    for (const std::string& message : wrong.messages) EXPECT_THAT(refused.err, HasSubstr(message)) << wrong.what;
+    EXPECT_EQ(attached(), "") << wrong.what;
+  }
+  // A policy of the same name twice in one text.
+  const std::string good = head + "kprobes: [{call: sys_dup}]\n";
+  const auto twice = Sluice({"apply", "-f", "-"}, good + good);
+  EXPECT_EQ(twice.exit_code, 1);
+  EXPECT_THAT(twice.err, AllOf(HasSubstr("TracingPolicy wrong"), HasSubstr("twice")));
+  EXPECT_THAT(Sluice({"get", "tp", "-o", "name"}).out, Not(HasSubstr("wrong")));
+  EXPECT_THAT(Sluice({"status"}).out, Not(HasSubstr("HOOK POLICY")));
+  ASSERT_EQ(Sluice({"apply", "-f", "-"}, good).exit_code, 0);
+  EXPECT_THAT(attached(), HasSubstr("/hooks/"));
+}
+
 TEST_F(HookPolicy, AWorkloadThatComesLaterIsCovered) {
   ASSERT_EQ(Sluice({"delete", "workload", "shop/db"}).exit_code, 0);
   ASSERT_TRUE(agent()

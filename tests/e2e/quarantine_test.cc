@@ -1,9 +1,16 @@
 // Quarantine with traffic at full rate: how fast it takes effect, that it holds whatever happens to the agent, and that
 // the same connections continue after a release.
+#include <absl/time/time.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <sstream>
 
 #include "testbed/flood.h"
 #include "tests/e2e/api_client.h"
@@ -82,6 +89,18 @@ class QuarantineE2e : public testing::Test {
     EXPECT_EQ(result->exit_code, exit_code) << result->err;
     return result->out + result->err;
   }
+  // When the kernel saw the newest event of a hook.
+  std::optional<Flood::Time> LastHookEvent() const {
+    std::optional<Flood::Time> last;
+    std::istringstream lines(Output({"observe", "--all", "--type", "hook", "-o", "json"}));
+    for (std::string line; std::getline(lines, line);) {
+      absl::Time time;
+      const auto event = nlohmann::json::parse(line);
+      if (absl::ParseTime(absl::RFC3339_full, event.value("time", ""), &time, nullptr))
+        last = std::chrono::nanoseconds(absl::ToUnixNanos(time));
+    }
+    return last;
+  }
   std::string MetricsPage() const {
     const auto page = fixture_->Run({"curl", "-sS", "http://" + fixture_->agent().metrics_address() + "/metrics"});
     EXPECT_TRUE(page.ok()) << page.status();
@@ -158,6 +177,60 @@ TEST_F(QuarantineE2e, CutsAFullRateStreamAtOnceAndStaysCutUntilReleased) {
   EXPECT_TRUE(Grows(*tcp, 10, 60s)) << "after TCP's next retransmission";
   EXPECT_FALSE(tcp->ended());
   EXPECT_THAT(Output({"get", "workloads"}), Not(HasSubstr("quarantined")));
+}
+
+// The programs of the hook set it themselves: no agent is asked. The event says when that was.
+TEST_F(QuarantineE2e, AHookThatIsHitCutsAFullRateStreamAtOnce) {
+  const std::string file = testing::TempDir() + "/sluice-quarantine-" + std::to_string(getpid());
+  std::ofstream(file) << "secret\n";
+  const Status applied = fixture_->agent().Apply(fmt::format(
+      "{{apiVersion: cilium.io/v1alpha1, kind: TracingPolicyNamespaced, metadata: {{name: cut, namespace: shop}}, "
+      "spec: "
+      "{{kprobes: [{{call: sys_openat, args: [{{index: 1, type: string}}], selectors: [{{matchArgs: [{{index: 1, "
+      "operator: Equal, values: [\"{}\"]}}], matchActions: [{{action: Quarantine}}]}}]}}]}}}}\n",
+      file));
+  ASSERT_TRUE(applied.ok()) << applied << fixture_->agent().Log();
+  const auto tcp = OpenFlood(true);
+  const auto udp = OpenFlood(false);
+  ASSERT_TRUE(tcp && udp);
+  ApiClient api(fixture_->agent().api_address());
+  std::vector<double> last;
+  for (int round = 0; round < kRounds; ++round) {
+    ASSERT_TRUE(Quarantine(api, "client", true).ok());
+    ASSERT_TRUE(Grows(*tcp, 20 << 20, 60s) && Grows(*udp, 2 << 20));
+    Flood::Time before{}, after{};
+    const Status opened = fixture_->node().netns(fixture_->node().pod("client")).Run([&] {
+      // The senders may be waiting for a CPU: begin while packets arrive.
+      const auto patience = Flood::Now() + 5s;
+      do before = Flood::Now();
+      while (before - std::max(tcp->last_arrival(), udp->last_arrival()) > 20us && before < patience);
+      const Fd fd(open(file.c_str(), O_RDONLY | O_CLOEXEC));
+      after = Flood::Now();
+      return fd.valid() ? OkStatus() : ErrnoError(errno, "open");
+    });
+    ASSERT_TRUE(opened.ok()) << opened;
+    ASSERT_TRUE(FallsSilent(*tcp) && FallsSilent(*udp)) << "round " << round;
+    const Flood::Time arrived = std::max(tcp->last_arrival(), udp->last_arrival());
+    EXPECT_LT(arrived, after + 100ms) << "packets that had left before may still wait in the host's queues";
+    const std::optional<Flood::Time> hit = LastHookEvent();
+    ASSERT_TRUE(hit);
+    EXPECT_GE(*hit, before - 1ms);
+    EXPECT_LE(*hit, after + 1ms);
+    last.push_back(Microseconds(arrived - *hit));
+  }
+  std::sort(last.begin(), last.end());
+  std::printf(
+      "quarantine by a hook at full rate, %d times: the last forwarded packet arrived %.0f us after the kernel's event "
+      "in "
+      "the median (at most %.0f)\n",
+      kRounds, last[kRounds / 2], last.back());
+  EXPECT_GT(last.back(), -1000) << "no traffic at any hit: nothing was measured";
+  tcp->SlowDown();
+  udp->SlowDown();
+  EXPECT_THAT(Output({"get", "workloads"}), HasSubstr("quarantined"));
+  // As with any other quarantine, its allow list still reaches it: nothing listens there.
+  EXPECT_EQ(fixture_->Tcp("forensics", "client", kServedPort, false), ProbeOutcome::kRefused);
+  std::filesystem::remove(file);
 }
 
 TEST_F(QuarantineE2e, OnlyTheAllowListReachesIt) {

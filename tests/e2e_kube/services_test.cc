@@ -116,5 +116,40 @@ TEST_P(KubernetesServices, AConnectionIsJudgedByTheBackend) {
   EXPECT_TRUE(Eventually([&] { return Reached(kDbService, false) == 0; }));
 }
 
+// What a hook sees of a connection to a Service: the call has the address that the program gave, the socket that of the
+// backend, if it is translated there.
+TEST_P(KubernetesServices, AHookOnTheCallSeesTheServiceAndOneOnTheSocketWhatIsConnectedTo) {
+  const bool at_sockets = std::string(GetParam()) == "pods";
+  ASSERT_TRUE(Eventually([&] { return Reached(kDbService, true) == 2 && FlowsOfWeb().size() >= 2; }));
+  const std::string db = fixture_->ip4("db").ToString();
+  std::string policies;
+  for (const auto& [name, address] : {std::pair{"service", std::string(kDbService)}, {"backend", db}}) {
+    policies += fmt::format(
+        "---\n{{apiVersion: cilium.io/v1alpha1, kind: TracingPolicy, metadata: {{name: call-{0}}}, spec: "
+        "{{podSelector: "
+        "{{matchLabels: {{app: web}}}}, kprobes: [{{call: sys_connect, args: [{{index: 1, type: sockaddr}}], "
+        "selectors: "
+        "[{{matchArgs: [{{index: 1, operator: SAddr, values: [{1}]}}]}}]}}]}}}}\n"
+        "---\n{{apiVersion: cilium.io/v1alpha1, kind: TracingPolicy, metadata: {{name: socket-{0}}}, spec: "
+        "{{podSelector: "
+        "{{matchLabels: {{app: web}}}}, tracepoints: [{{subsystem: sock, event: inet_sock_set_state, raw: true, args: "
+        "[{{index: 0, type: sock}}, {{index: 2, type: int}}], selectors: [{{matchArgs: [{{index: 0, operator: DAddr, "
+        "values: [{1}]}}, {{index: 2, operator: Equal, values: [\"2\"]}}]}}]}}]}}}}\n",  // TCP_SYN_SENT
+        name, address);
+  }
+  const Status applied = fixture_->agent().Apply(policies);
+  ASSERT_TRUE(applied.ok()) << applied << fixture_->agent().Log();
+  ASSERT_EQ(Reached(kDbService, true), 2);
+  const auto is_seen = [&](const std::string& policy) {
+    const auto got = nlohmann::json::parse(Sluice({"get", "tracingpolicies", policy, "-o", "json"}), nullptr, false);
+    EXPECT_TRUE(got.is_object()) << policy;
+    return got.is_object() && got["status"]["hooks"][0].value("matches", "0") != "0";
+  };
+  EXPECT_TRUE(is_seen("call-service"));
+  EXPECT_FALSE(is_seen("call-backend"));
+  EXPECT_EQ(is_seen("socket-service"), !at_sockets);
+  EXPECT_EQ(is_seen("socket-backend"), at_sockets);
+}
+
 }  // namespace
 }  // namespace sluice::test
