@@ -6,7 +6,15 @@
 
 #include <malloc.h>
 
+#include <cstddef>
+
 namespace sluice::api {
+
+// The same from time to time, for what no answer freed: records and resources of workloads that have ended. Does
+// nothing while the allocator holds less than `bytes` free.
+inline void ReturnFreedMemory(std::size_t bytes) {
+  if (mallinfo2().fordblks > bytes) malloc_trim(0);
+}
 
 class FreedMemory {
  public:

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/output.h"
 #include "ctrl/api/changes.h"
+#include "ctrl/api/freed_memory.h"
 #include "ctrl/api/status.h"
 #include "ctrl/resources/resource_directory.h"
 #include "ctrl/rights/rights.h"
@@ -37,6 +38,9 @@ constexpr auto kLookAgain = 5s;
 constexpr auto kTend = 10s;
 // Between two copies of what is saved.
 constexpr auto kKeepCopy = 10s;
+// Between two looks at how much memory the allocator holds free.
+constexpr auto kReturnMemory = 60s;
+constexpr std::size_t kFreeMemory = 16U << 20U;  // that the allocator may keep for the next change
 // Between two looks at what else handles the packets.
 constexpr auto kLookAtHost = 2s;
 // How long a start waits for Kubernetes before it holds.
@@ -476,6 +480,10 @@ Status Agent::Run() {
       tend_at_ = Clock::now() + kTend;
       if (const Status tended = datapath_->TendProcessClasses(); !tended.ok())
         LogError("maintain the process classes: {}", Message(tended));
+    }
+    if (Clock::now() >= return_memory_at_) {
+      return_memory_at_ = Clock::now() + kReturnMemory;
+      api::ReturnFreedMemory(kFreeMemory);
     }
     KeepCopy();
   }

@@ -92,6 +92,7 @@ class Agent {
   Clock::time_point follow_kubernetes_at_{};
   Clock::time_point tend_at_{};
   Clock::time_point keep_copy_at_{};
+  Clock::time_point return_memory_at_{};
   Clock::time_point look_at_host_at_{};
   bool host_tracks_tcp_ = false;
   std::string refresh_problem_;  // logged already
