@@ -34,4 +34,8 @@ void InitLogging(bool debug) {
   spdlog::set_default_logger(std::move(logger));
 }
 
+bool LogsDebug() { return spdlog::should_log(spdlog::level::debug); }
+
+void SetLogsDebug(bool debug) { spdlog::set_level(debug ? spdlog::level::debug : spdlog::level::info); }
+
 }  // namespace sluice

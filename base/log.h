@@ -28,4 +28,8 @@ void LogDebug(fmt::format_string<Args...> format, Args&&... args) {
 // Once, in main: everything to stderr.
 void InitLogging(bool debug);
 
+// Whether LogDebug writes. Both thread-safe.
+bool LogsDebug();
+void SetLogsDebug(bool debug);
+
 }  // namespace sluice

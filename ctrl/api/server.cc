@@ -35,6 +35,20 @@ void LogOfGrpc(gpr_log_func_args* args) { LogDebug("gRPC: {}", args->message); }
 
 }  // namespace
 
+ServerOptions ServerOptions::For(std::string other_flag, std::string other_address) const {
+  ServerOptions other = *this;
+  other.flag = std::move(other_flag);
+  other.address = std::move(other_address);
+  if (SocketPath(other.address).empty()) {
+    other.change_group.clear();
+    other.read_group.clear();
+  } else {
+    other.tls = {};
+    other.tls_change_names.clear();
+  }
+  return other;
+}
+
 Status Server::Check(const ServerOptions& options) {
   const std::string& flag = options.flag;
   const bool unix_socket = !SocketPath(options.address).empty();

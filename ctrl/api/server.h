@@ -27,6 +27,9 @@ struct ServerOptions {
   std::vector<std::string> tls_change_names;  // as Calls
   ConnectionLimits connections;
   CallLimits calls;
+
+  // For another service of the same agent: the same rights, as far as they are for this kind of address.
+  ServerOptions For(std::string other_flag, std::string other_address) const;
 };
 
 class Server {

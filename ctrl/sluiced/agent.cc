@@ -91,7 +91,8 @@ StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options, const
 Status Agent::Begin() {
   node_name_ = options_.node_name.empty() ? HostName() : options_.node_name;
   SL_RETURN_IF_ERROR(CheckExport());
-  SL_RETURN_IF_ERROR(api::Server::Check(options_.api));
+  SL_RETURN_IF_ERROR(api::Server::Check(ApiServer()));
+  SL_RETURN_IF_ERROR(CheckTetragonApi());
   SL_ASSIGN_OR_RETURN(store_, reconcile::StateStore::Open(options_.state_dir));
   SL_RETURN_IF_ERROR(OpenDatapath());
   // Before the first look, so that no change is missed after it.
@@ -142,6 +143,7 @@ Status Agent::Begin() {
 Agent::~Agent() {
   if (hook_policies_) hook_policies_->Stop();
   if (telemetry_) telemetry_->Stop();  // ends the followers' calls and requests for metrics
+  tetragon_api_.reset();
   server_.reset();
 }
 
@@ -263,8 +265,14 @@ void Agent::MakeTelemetry() {
   sources.unbound_workloads = [controller] { return controller->view()->unbound.size(); };
   sources.closed = [controller] { return api::ClosedLines(*controller->view()); };
   sources.api_refused = [this] {
-    const api::Calls* const calls = calls_;
-    return calls == nullptr ? std::vector<std::pair<std::string, std::uint64_t>>() : calls->RefusedByCause();
+    std::vector<std::pair<std::string, std::uint64_t>> all;
+    for (const api::Calls* const calls : {calls_.load(), tetragon_calls_.load()}) {
+      if (calls == nullptr) continue;
+      const auto refused = calls->RefusedByCause();  // all causes, in one order
+      if (all.empty()) all.resize(refused.size());
+      for (std::size_t i = 0; i < refused.size(); ++i) all[i] = {refused[i].first, all[i].second + refused[i].second};
+    }
+    return all;
   };
   sources.containers = &container_names_;
   sources.services = &datapath_->services();
@@ -333,8 +341,40 @@ Status Agent::StartApi() {
   service_ = std::make_unique<api::Service>(std::move(sources));
   service_->LogLinks();
   WarnOfShadowed();
-  SL_ASSIGN_OR_RETURN(server_, api::Server::Start(options_.api, service_->served()));
+  SL_ASSIGN_OR_RETURN(server_, api::Server::Start(ApiServer(), service_->served()));
   calls_ = &server_->calls();
+  return StartTetragonApi();
+}
+
+// TLS files may also be there for the other service alone.
+api::ServerOptions Agent::ApiServer() const {
+  const auto other = TetragonApi::ServerFor(options_.api, options_.tetragon_api);
+  const bool is_for_other = !other.address.empty() && api::SocketPath(other.address).empty();
+  return is_for_other ? options_.api.For(options_.api.flag, options_.api.address) : options_.api;
+}
+
+Status Agent::CheckTetragonApi() const {
+  if (!options_.tetragon_api || options_.tetragon_api->empty()) return OkStatus();
+  return api::Server::Check(TetragonApi::ServerFor(options_.api, options_.tetragon_api));
+}
+
+// An address that nobody gave keeps no agent from starting.
+Status Agent::StartTetragonApi() {
+  const api::ServerOptions server = TetragonApi::ServerFor(options_.api, options_.tetragon_api);
+  if (server.address.empty()) return OkStatus();
+  auto started = TetragonApi::Start(server, {.controller = controller_.get(),
+                                             .telemetry = telemetry_.get(),
+                                             .hooks = hook_policies_->controller(),
+                                             .node = node_name_,
+                                             .version = SLUICE_VERSION,
+                                             .features = TetragonFeatures()});
+  if (!started.ok()) {
+    if (options_.tetragon_api) return started.status();
+    LogWarn("Tetragon's service is not served: {}", Message(started.status()));
+    return OkStatus();
+  }
+  tetragon_api_ = *std::move(started);
+  tetragon_calls_ = &tetragon_api_->calls();
   return OkStatus();
 }
 
@@ -493,7 +533,9 @@ Status UninstallAgent(const AgentOptions& options) {
   SL_ASSIGN_OR_RETURN(const datapath::Uninstalled pinned, datapath::Uninstall(options.bpf_root));
   SL_ASSIGN_OR_RETURN(const bool had_state, reconcile::StateStore::Remove(options.state_dir));  // no agent uses it
   SL_RETURN_IF_ERROR(pods::PodSandboxes::RemoveFiles(options.state_dir));
-  SL_RETURN_IF_ERROR(api::Listener::RemoveStale(options.api.address));
+  for (const std::string& address :
+       {options.api.address, TetragonApi::ServerFor(options.api, options.tetragon_api).address})
+    SL_RETURN_IF_ERROR(api::Listener::RemoveStale(address));
   return WriteOut(fmt::format(
       "{}: {}\n{}: {}\n", options.bpf_root,
       pinned.existed ? fmt::format("unpinned everything, detached from the interfaces of {} pods", pinned.pods)

@@ -18,6 +18,7 @@
 #include "ctrl/sluiced/kubernetes.h"
 #include "ctrl/sluiced/options.h"
 #include "ctrl/sluiced/services.h"
+#include "ctrl/sluiced/tetragon_api.h"
 #include "kernel/bpf/features.h"
 #include "kernel/datapath/bpf_datapath.h"
 #include "kernel/net/netlink.h"
@@ -56,6 +57,9 @@ class Agent {
   Status CheckExport() const;  // InvalidArgument: the file cannot be written
   Status StartExport();
   Status StartApi();
+  api::ServerOptions ApiServer() const;
+  Status CheckTetragonApi() const;
+  Status StartTetragonApi();
   Status TellRights(v1::AgentStatus& status) const;
   std::vector<bpf::Feature> Features() const;
   void ReadDirectoryAgain(const std::string& caller);
@@ -83,8 +87,10 @@ class Agent {
   std::unique_ptr<telemetry::Telemetry> telemetry_;
   std::unique_ptr<api::Service> service_;
   std::unique_ptr<api::Server> server_;
-  std::atomic<const api::Calls*> calls_{nullptr};  // the server's, once it exists
-  std::atomic<bool> ready_{false};                 // enforcement is in place
+  std::unique_ptr<TetragonApi> tetragon_api_;               // null: not served
+  std::atomic<const api::Calls*> calls_{nullptr};           // the server's, once it exists
+  std::atomic<const api::Calls*> tetragon_calls_{nullptr};  // likewise
+  std::atomic<bool> ready_{false};                          // enforcement is in place
   std::set<std::string> attached_uplinks_;
   std::optional<Clock::time_point> refresh_at_;
   std::optional<Clock::time_point> look_at_all_at_;  // workloads

@@ -75,6 +75,10 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_option("--api-tls-change-name", options->api.tls_change_names,
                  "TCP: clients whose certificate has this name (common or alternative) may change, the others may "
                  "read; may be given several times; default: all may change");
+  app.add_option_function<std::string>(
+      "--tetragon-api", [options](const std::string& address) { options->tetragon_api = address; },
+      "address of Tetragon's gRPC service, for its client tetra: unix:///PATH, or IP:PORT with TLS; rights and TLS "
+      "files are those of --api; empty: not served. Default: tetragon.sock beside the socket of --api");
   app.add_option("--metrics", options->metrics, "HTTP address of /metrics, /healthz and /readyz");
   app.add_option("--uplink", options->uplinks, "network card to attach XDP to; may be given several times");
   app.add_option("--resources", options->resources, "directory of resource files; SIGHUP reads it again")

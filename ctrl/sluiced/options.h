@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ struct AgentOptions {
   std::string state_dir = reconcile::StateStore::kDefaultDirectory;
   std::string bpf_root = "/sys/fs/bpf/sluice";
   api::ServerOptions api{.address = "unix:///run/sluice/sluice.sock"};
+  std::optional<std::string> tetragon_api;  // absent: TetragonApi::ServerFor says; empty: not served
   std::string metrics = "127.0.0.1:9464";
   std::vector<std::string> uplinks;
   std::string resources;

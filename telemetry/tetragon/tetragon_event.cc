@@ -3,6 +3,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "base/printable.h"
 #include "telemetry/tetragon/tetragon_argument.h"
@@ -86,6 +87,25 @@ void FillLsm(const v1::Hook& hook, const v1::Process* parent, tetragon::ProcessL
   out->set_function_name(hook.function());
 }
 
+void FillUprobe(const v1::Hook& hook, const v1::Process* parent, tetragon::ProcessUprobe* out) {
+  FillHookEvent(hook, parent, out);
+  out->set_path(hook.group());
+  for (const v1::HookArgument& argument : hook.data()) *out->add_data() = ToTetragonArgument(argument);
+  if (hook.function().starts_with("0x")) {
+    out->set_offset(std::strtoull(hook.function().c_str(), nullptr, 16));
+  } else {
+    out->set_symbol(hook.function());
+  }
+}
+
+void FillUsdt(const v1::Hook& hook, const v1::Process* parent, tetragon::ProcessUsdt* out) {
+  FillHookEvent(hook, parent, out);
+  out->set_path(hook.group());
+  const std::size_t colon = hook.function().find(':');
+  out->set_provider(hook.function().substr(0, colon));
+  if (colon != std::string::npos) out->set_name(hook.function().substr(colon + 1));
+}
+
 void FillHook(const v1::Hook& hook, const v1::Process* parent, tetragon::GetEventsResponse* out) {
   switch (hook.kind()) {
     case v1::Hook::TRACEPOINT:
@@ -93,6 +113,10 @@ void FillHook(const v1::Hook& hook, const v1::Process* parent, tetragon::GetEven
       return FillTracepoint(hook, parent, out->mutable_process_tracepoint());
     case v1::Hook::LSM:
       return FillLsm(hook, parent, out->mutable_process_lsm());
+    case v1::Hook::UPROBE:
+      return FillUprobe(hook, parent, out->mutable_process_uprobe());
+    case v1::Hook::USDT:
+      return FillUsdt(hook, parent, out->mutable_process_usdt());
     default:
       return FillKprobe(hook, parent, out->mutable_process_kprobe());
   }

@@ -103,6 +103,16 @@ void FillTetragonParent(const v1::Process& process, const v1::Process* parent, t
   }
 }
 
+void FillTetragonCapabilities(const v1::Process& process, tetragon::Process* out) {
+  if (!process.has_uid()) return;
+  tetragon::Capabilities& cap = *out->mutable_cap();
+  for (const std::string& name : process.capabilities()) {
+    // Tetragon's name of this one has no prefix.
+    const std::string theirs = name == "CAP_DAC_OVERRIDE" ? "DAC_OVERRIDE" : name;
+    if (tetragon::CapabilitiesType one{}; tetragon::CapabilitiesType_Parse(theirs, &one)) cap.add_effective(one);
+  }
+}
+
 bool AreInOneWorkload(const v1::Process& a, const v1::Process& b) {
   if (a.container_id() != b.container_id()) return false;
   if (!a.container_id().empty()) return true;

@@ -22,6 +22,9 @@ void FillTetragonProcess(const v1::Process& process, const v1::Process* parent, 
 void FillTetragonPod(const std::string& ns, const std::string& workload, const v1::Owner& owner,
                      const v1::Process& process, tetragon::Process* out);
 
+// Fills cap.effective, if what the process may do is known. The other sets are not.
+void FillTetragonCapabilities(const v1::Process& process, tetragon::Process* out);
+
 // True only if it is certain.
 bool AreInOneWorkload(const v1::Process& a, const v1::Process& b);
 

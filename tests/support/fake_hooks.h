@@ -89,6 +89,8 @@ class FakeKernel {
       hook.counts[SL_HOOK_COUNT_MATCHED] = 3;
       hook.counts[SL_HOOK_COUNT_SIGNALLED] = 2;
       hook.selectors = {hook.counts};
+      hook.selectors[0][SL_HOOK_COUNT_POSTED] = 1;
+      hook.selectors[0][SL_HOOK_COUNT_WOULD_ENFORCE] = 5;
       std::map<policy::ObjectName, hooks::PolicyNumbers> all;
       for (const auto& [name, policy] : kernel_->policies_) all[name] = {.hooks = {hook}, .memory_bytes = 4096};
       return all;
@@ -109,6 +111,22 @@ class FakeKernel {
       return InvalidError("{}", why->second);
     auto compiled = std::make_shared<policy::tracing::CompiledPolicy>();
     compiled->policy = policy;
+    for (std::size_t i = 0; i < policy->hooks.size(); ++i) compiled->hooks.push_back(CompileHook(policy->hooks[i], i));
+    return compiled;
+  }
+  // As much of it as is told of a policy.
+  static policy::tracing::CompiledHook CompileHook(const policy::tracing::Hook& hook, std::size_t source) {
+    using policy::tracing::ActionType;
+    policy::tracing::CompiledHook compiled;
+    compiled.source = source;
+    compiled.selectors.resize(std::max<std::size_t>(1, hook.selectors.size()));
+    for (std::size_t i = 0; i < compiled.selectors.size(); ++i) {
+      compiled.selectors[i].actions = SL_HOOK_ACTION_POST;
+      if (i == hook.selectors.size()) continue;
+      for (const policy::tracing::Action& action : hook.selectors[i].actions) {
+        if (action.type == ActionType::kSigkill) compiled.selectors[i].actions |= SL_HOOK_ACTION_SIGNAL;
+      }
+    }
     return compiled;
   }
   Status Call(const std::string& call) {

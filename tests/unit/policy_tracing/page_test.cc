@@ -31,6 +31,7 @@ This page is made from `policy/tracing` and from the files below: change those, 
 sluice apply -f secret.yaml          # refused as a whole, with the reason, if one policy of it cannot be enforced
 sluice get tracingpolicies           # state, hooks and how each is attached, memory of the kernel, matches, actions
 sluice delete tracingpolicy secret
+tetra tracingpolicy disable secret   # Tetragon's client works, too: also enable, set-mode, list (clients.md)
 ```
 - **Refused before anything changes:** what this version does not enforce yet (the error names the field), and a hook
   that this kernel cannot attach (it names the hook and what the kernel lacks). What was in force stays.
@@ -74,6 +75,9 @@ sluice delete tracingpolicy secret
   the kernel does not list its data (CONFIG_KALLSYMS_ALL, which distributions have) or hides addresses from the agent
   (CAP_SYSLOG). Test: `HookedPacket.AnInterrupt*`.
 - **Without cgroups** a workload is known by its network namespace, and a process that may make one of its own leaves it.
+- **Disabled** (`tetra tracingpolicy disable`): nothing of the policy is in the kernel, until it is enabled again. That, and
+  a mode set by `tetra tracingpolicy set-mode`, lasts over restarts and new documents until the policy is deleted.
+  `policy-mode` of the document counts only while no mode was set.
 - **Counts** begin with 0 when a policy is replaced or the agent starts. `policy-mode: monitor` counts what would have
   been done (`would_enforce`), and does none of it.
 

@@ -115,6 +115,28 @@ TEST(TetragonEvent, TracepointAndLsm) {
   EXPECT_THAT(with("LSM"), HasSubstr(R"("function_name":"sys_enter","policy_name":"p","args":[)"));
 }
 
+TEST(TetragonEvent, UprobeAndUsdt) {
+  const std::string rest = R"("arguments": [{"type": "int", "int32Value": 7}], "actions": ["POST"],
+    "policy": {"name": "p"}, "message": "m", "tags": ["t"])";
+  const std::string common = R"("policy_name":"p","message":"m","args":[{"int_arg":7}],"tags":["t"],)";
+  EXPECT_EQ(Line("{\"hook\": {" + kOf + kProcess + R"(, "kind": "UPROBE", "group": "/bin/bash", "function": "readline",
+    "data": [{"type": "int", "int32Value": 8}], )" +
+                 rest + "}, " + kParent + "}"),
+            "{\"process_uprobe\":{" + kTetragonProcess + "," + kTetragonParent +
+                R"(,"path":"/bin/bash","symbol":"readline",)" + common +
+                R"("action":"KPROBE_ACTION_POST","data":[{"int_arg":8}]},)" + kTetragonEnd);
+  EXPECT_THAT(Line("{\"hook\": {" + kOf + kProcess + R"(, "kind": "UPROBE", "group": "/bin/bash",
+    "function": "0x1f40", )" +
+                   rest + "}}"),
+              HasSubstr(R"("offset":"8000")"));
+  EXPECT_EQ(Line("{\"hook\": {" + kOf + kProcess + R"(, "kind": "USDT", "group": "/lib/libc.so.6",
+    "function": "libc:memory_mallopt", )" +
+                 rest + "}, " + kParent + "}"),
+            "{\"process_usdt\":{" + kTetragonProcess + "," + kTetragonParent +
+                R"(,"path":"/lib/libc.so.6","provider":"libc","name":"memory_mallopt",)" + common +
+                R"("action":"KPROBE_ACTION_POST"},)" + kTetragonEnd);
+}
+
 TEST(TetragonEvent, OfSeveralActionsTheHardest) {
   const auto action = [](const std::string& actions, const std::string& signal) {
     const auto event = ToTetragon(FromJson<v1::Event>("{\"hook\": {\"kind\": \"FUNCTION\", \"actions\": [" + actions +
