@@ -15,14 +15,7 @@
 #include "bpf/lib/path.bpf.h"
 #include "bpf/lib/process_maps.bpf.h"
 #include "bpf/lib/quarantine_maps.bpf.h"
-
-#define SL_HOOK_ARRAY(map_name, value_type, size) \
-  struct {                                        \
-    __uint(type, BPF_MAP_TYPE_ARRAY);             \
-    __uint(max_entries, size);                    \
-    __type(key, __u32);                           \
-    __type(value, value_type);                    \
-  } map_name SEC(".maps")
+#include "bpf/lib/subject.bpf.h"
 
 /*
  * An array whose memory comes in pages of 1 << bits elements, which the agent makes when it needs them
@@ -90,40 +83,8 @@ SL_HOOK_PAGES(hook_subjects, struct sl_hook_subject, SL_HOOK_SUBJECTS, 7)
 /* Of policies with long lists of numbers. */
 SL_HOOK_LATER(hook_sets, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, SL_HOOK_SET_ENTRIES, struct sl_hook_set_key, __u8)
 
-struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(map_flags, BPF_F_NO_PREALLOC);
-  __uint(max_entries, 16384);
-  __type(key, __u64);
-  __type(value, __u32);
-} hook_cgroups SEC(".maps");
-
-struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(map_flags, BPF_F_NO_PREALLOC);
-  __uint(max_entries, SL_HOOK_SUBJECTS);
-  __type(key, __u32);
-  __type(value, __u32);
-} hook_netns SEC(".maps");
-
 /* Writer: programs add to the counts; the agent clears those of a place that it uses again. */
 SL_HOOK_PAGES(hook_counts, struct sl_hook_counts, SL_HOOK_SELECTORS, 7)
-
-/* The subject of a cgroup, so that only its first event looks at the cgroups above. */
-struct hook_known_cgroup {
-  __u32 epoch; /* `subjects_epoch` when this was found */
-  __u32 subject;
-  __u32 found; /* 0: by network namespace */
-  __u32 pad;
-};
-
-/* Writer: programs. Full: least recently used ones are found anew. */
-struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, 4096);
-  __type(key, __u64);
-  __type(value, struct hook_known_cgroup);
-} hook_known_cgroups SEC(".maps");
 
 #define SL_HOOK_HELD_MAX 4096
 
@@ -191,9 +152,6 @@ struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
   __uint(max_entries, 4 << 20);
 } hook_events SEC(".maps");
-
-/* By subject: the ring position up to which its share is used. */
-SL_HOOK_ARRAY(hook_event_shares, __u64, SL_HOOK_SUBJECTS);
 
 struct hook_stack {
   __u64 addresses[SL_HOOK_STACK_DEPTH];
@@ -270,14 +228,8 @@ static __always_inline struct sl_path_scratch* path_scratch(const __u32* index) 
 const volatile __u64 ring_half = 2 << 20;  /* bytes in the ring from which on shares apply */
 const volatile __u64 wake_bytes = 1 << 20; /* bytes in the ring that wake the reader, which otherwise polls */
 
-/* Maps, as a variable would be another one in each object that is loaded. */
-SL_HOOK_ARRAY(hook_settings, struct sl_hook_settings, 1);
+/* A map, as a variable would be another one in each object that is loaded. */
 SL_HOOK_ARRAY(hook_progress, struct sl_hook_progress, 1);
-
-static __always_inline const struct sl_hook_settings* settings_in_force(void) {
-  const __u32 zero = 0;
-  return bpf_map_lookup_elem(&hook_settings, &zero);
-}
 
 static __always_inline struct sl_hook_progress* progress(void) {
   const __u32 zero = 0;

@@ -8,8 +8,6 @@
 #include "bpf/lib/once.h"
 #include "bpf/lib/task.bpf.h"
 
-#define SL_NAMESPACE(task, member) SL_LOAD(task, nsproxy, member, ns.inum)
-
 static __always_inline __u64 capability_set(const void* set) {
   __u64 bits = 0;
   bpf_probe_read_kernel(&bits, sizeof(bits), set);
@@ -153,41 +151,6 @@ __noinline int put_mark(__u32 mark) {
   struct sl_hook_exec_facts* facts = bpf_task_storage_get(&hook_exec_facts, leader, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
   if (facts) facts->marks[facts->next_mark++ % SL_HOOK_MARKS] = mark;
   return 0;
-}
-
-/* The subject of the current task. */
-static __always_inline __u32 subject_by_netns(void) {
-  const __u32 netns = task_number(SL_HOOK_FIELD_NAMESPACE_NET);
-  const __u32* subject = bpf_map_lookup_elem(&hook_netns, &netns);
-  return subject ? *subject : 0;
-}
-
-#define SL_CGROUP_LEVELS 24
-
-/* The lowest cgroup above the task that is a subject's. */
-__noinline int find_cgroup(struct hook_known_cgroup* known) {
-  if (!known) return 0;
-  for (int level = 0; level < SL_CGROUP_LEVELS; level++) {
-    const __u64 id = bpf_get_current_ancestor_cgroup_id(level);
-    if (!id) break;
-    const __u32* subject = bpf_map_lookup_elem(&hook_cgroups, &id);
-    if (!subject) continue;
-    known->subject = *subject;
-    known->found = 1;
-  }
-  return 0;
-}
-
-static __always_inline __u32 current_subject(void) {
-  const __u64 cgroup = bpf_get_current_cgroup_id();
-  const struct sl_hook_settings* settings = settings_in_force();
-  const __u32 epoch = settings ? SL_READ_ONCE(settings->subjects_epoch) : 0;
-  const struct hook_known_cgroup* known = bpf_map_lookup_elem(&hook_known_cgroups, &cgroup);
-  if (known && known->epoch == epoch) return known->found ? known->subject : subject_by_netns();
-  struct hook_known_cgroup fresh = {.epoch = epoch};
-  find_cgroup(&fresh);
-  bpf_map_update_elem(&hook_known_cgroups, &cgroup, &fresh, BPF_ANY);
-  return fresh.found ? fresh.subject : subject_by_netns();
 }
 
 #define SL_SUBJECT_UNKNOWN ~0u

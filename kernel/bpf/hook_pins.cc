@@ -16,39 +16,46 @@ Status Remove(const std::string& directory) {
   return error ? ErrnoError(error.value(), "end the hooks in {}", directory) : OkStatus();
 }
 
-Status EndHooks(const PinLayout& layout, const std::string& except) {
+std::string DirectoryOf(const PinLayout& layout, HookPins pins) {
+  return pins == HookPins::kLsm ? layout.lsm_dir() : layout.hooks_dir();
+}
+
+Status EndHooks(const std::string& directory, const std::string& except) {
   std::error_code error;
   std::vector<std::string> lives;
-  for (const auto& entry : fs::directory_iterator(layout.hooks_dir(), error)) {
+  for (const auto& entry : fs::directory_iterator(directory, error)) {
     if (entry.path() != except) lives.push_back(entry.path());
   }
-  if (error && error != std::errc::no_such_file_or_directory)
-    return ErrnoError(error.value(), "list {}", layout.hooks_dir());
+  if (error && error != std::errc::no_such_file_or_directory) return ErrnoError(error.value(), "list {}", directory);
   for (const std::string& life : lives) SL_RETURN_IF_ERROR(Remove(life));
   return OkStatus();
 }
 
 }  // namespace
 
-StatusOr<std::string> MakeHookLife(const PinLayout& layout) {
+StatusOr<std::string> MakeHookLife(const PinLayout& layout, HookPins pins) {
   timespec now{};
   clock_gettime(CLOCK_BOOTTIME, &now);
-  const std::string life = fmt::format("{}/{}{:09}", layout.hooks_dir(), now.tv_sec, now.tv_nsec);
+  const std::string life = fmt::format("{}/{}{:09}", DirectoryOf(layout, pins), now.tv_sec, now.tv_nsec);
   std::error_code error;
   fs::create_directories(life, error);
   if (error) return ErrnoError(error.value(), "create {} (is a BPF file system mounted there?)", life);
   return life;
 }
 
-Status EndOtherHooks(const PinLayout& layout, const std::string& life) {
+Status EndOtherHooks(const PinLayout& layout, const std::string& life, HookPins pins) {
   SL_ASSIGN_OR_RETURN(const auto layouts, FindLayouts(layout.root()));
-  for (const PinLayout& one : layouts) SL_RETURN_IF_ERROR(EndHooks(one, life));
+  for (const PinLayout& one : layouts) SL_RETURN_IF_ERROR(EndHooks(DirectoryOf(one, pins), life));
   return OkStatus();
 }
 
 Status ReleaseHooks(const PinLayout& layout) {
-  std::error_code error;
-  return fs::exists(layout.hooks_dir(), error) ? Remove(layout.hooks_dir()) : OkStatus();
+  for (const HookPins pins : {HookPins::kHooks, HookPins::kLsm}) {
+    std::error_code error;
+    const std::string directory = DirectoryOf(layout, pins);
+    if (fs::exists(directory, error)) SL_RETURN_IF_ERROR(Remove(directory));
+  }
+  return OkStatus();
 }
 
 }  // namespace sluice::bpf

@@ -1,5 +1,6 @@
-// The pins of hook policies' links, which enforce them without an agent. Each agent pins into a directory of its own,
-// its life's, since its maps are its own; it ends the others once its policies are in force.
+// The pins of links of hook policies and of KubeArmor policies, which enforce them without an agent. Each agent pins
+// into a directory of its own, its life's, since its maps are its own; it ends the others once its policies are in
+// force.
 #pragma once
 
 #include <string>
@@ -9,13 +10,15 @@
 
 namespace sluice::bpf {
 
+enum class HookPins { kHooks, kLsm };  // hook policies, KubeArmor policies
+
 // Makes a directory for a new life, and returns its path.
-StatusOr<std::string> MakeHookLife(const PinLayout& layout);
+StatusOr<std::string> MakeHookLife(const PinLayout& layout, HookPins pins = HookPins::kHooks);
 
 // Ends the hooks of all other lives, also of those of other layouts below the same root.
-Status EndOtherHooks(const PinLayout& layout, const std::string& life);
+Status EndOtherHooks(const PinLayout& layout, const std::string& life, HookPins pins = HookPins::kHooks);
 
-// Ends the hooks of every life of a layout: nothing of hook policies is enforced then.
+// Ends the hooks of every life of a layout: nothing of hook and KubeArmor policies is enforced then.
 Status ReleaseHooks(const PinLayout& layout);
 
 }  // namespace sluice::bpf

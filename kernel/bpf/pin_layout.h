@@ -1,6 +1,6 @@
 // The only code that knows where objects are pinned:
 //   ROOT/v<ABI>/maps/NAME   ROOT/v<ABI>/links/PROGRAM-IFINDEX   ROOT/v<ABI>/probes/SET/PROGRAM
-//   ROOT/v<ABI>/services/PROGRAM   ROOT/v<ABI>/hooks/LIFE/POINT-PROGRAM
+//   ROOT/v<ABI>/services/PROGRAM   ROOT/v<ABI>/hooks/LIFE/POINT-PROGRAM   ROOT/v<ABI>/lsm/LIFE/PROGRAM
 #pragma once
 
 #include <cstdint>
@@ -25,6 +25,7 @@ class PinLayout {
   std::string probes_dir() const { return version_dir() + "/probes"; }
   std::string services_dir() const { return version_dir() + "/services"; }
   std::string hooks_dir() const { return version_dir() + "/hooks"; }
+  std::string lsm_dir() const { return version_dir() + "/lsm"; }
   std::string map(const std::string& name) const { return maps_dir() + "/" + name; }
   std::string link(const std::string& program, std::uint32_t ifindex) const {
     return links_dir() + "/" + program + "-" + std::to_string(ifindex);

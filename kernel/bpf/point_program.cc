@@ -7,12 +7,12 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <memory>
 #include <string_view>
 
 #include "kernel/bpf/kernel_types.h"
 #include "kernel/bpf/load_log.h"
+#include "kernel/bpf/lsm_module.h"
 #include "kernel/bpf/prototype.h"
 #include "kernel/bpf/system.h"
 #include "skel/hook_point_bpf.skel.h"
@@ -21,8 +21,6 @@ namespace sluice::bpf {
 namespace {
 
 using Kind = PointProgram::Kind;
-
-constexpr const char* kActiveModules = "/sys/kernel/security/lsm";  // of the Linux Security Modules
 
 struct SkeletonDeleter {
   void operator()(hook_point_bpf* skeleton) const { hook_point_bpf__destroy(skeleton); }
@@ -75,20 +73,6 @@ StatusOr<std::uint32_t> CountArguments(const PointProgram& program) {
                      NameOf(program), kKernelTypes);
   const std::uint32_t arguments = btf_vlen(btf__type_by_id(types.get(), prototype));
   return program.kind == Kind::kRawTracepoint ? arguments - 1 : arguments;
-}
-
-// An LSM program is attached, and never runs, where the kernel was not started with `bpf` among its modules.
-Status RequireBpfModule() {
-  std::ifstream file(kActiveModules);
-  std::string modules;
-  if (!std::getline(file, modules))
-    return MakeError(absl::StatusCode::kFailedPrecondition,
-                     "LSM hooks need to know whether bpf is one of the active security modules: mount securityfs, so "
-                     "that {} can be read",
-                     kActiveModules);
-  if (("," + modules + ",").find(",bpf,") != std::string::npos) return OkStatus();
-  return MakeError(absl::StatusCode::kFailedPrecondition,
-                   "LSM hooks need bpf among the active security modules (kernel option lsm=): they are {}", modules);
 }
 
 Status LoadError(const PointProgram& program, int rc, const LoadLog& log) {

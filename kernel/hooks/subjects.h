@@ -13,7 +13,7 @@
 #include "kernel/bpf/hook_programs.h"
 #include "kernel/bpf/map.h"
 #include "kernel/bpf/paged_array.h"
-#include "kernel/hooks/places.h"
+#include "kernel/hooks/subject_places.h"
 #include "policy/tracing/compiled.h"
 #include "policy/tracing/scope.h"
 
@@ -46,7 +46,7 @@ class Subjects {
   // cgroup or namespace, the first one has it.
   // The numbers of subjects that are gone: for Release, after a grace period.
   Status Set(const std::vector<Subject>& subjects, std::vector<std::uint32_t>* gone);
-  void Release(const std::vector<std::uint32_t>& gone);
+  void Release(const std::vector<std::uint32_t>& gone) { places_.Release(gone); }
 
   // Puts every subject into the scopes that include it. To call before a policy tests for them. Replaces scopes that
   // had these numbers before, which no policy may still test for.
@@ -61,24 +61,15 @@ class Subjects {
     Subject subject;
     sl_hook_subject entry{};
   };
-  using Entries = std::map<std::uint64_t, std::uint32_t>;  // cgroup or namespace -> subject
 
-  explicit Subjects(bpf::HookPrograms* programs) : programs_(programs) {}
-  StatusOr<std::uint32_t> NumberOf(const std::string& key);
+  Subjects(bpf::HookPrograms* programs, SubjectPlaces places) : programs_(programs), places_(std::move(places)) {}
   sl_hook_subject EntryOf(const Subject& subject) const;
-  Status PutSubject(const Subject& subject);
-  template <typename Key>
-  static Status Replace(const bpf::Map<Key, std::uint32_t>& map, const Entries& wanted, Entries* known);
+  Status PutSubject(std::uint32_t number, const Subject& subject);
 
   bpf::HookPrograms* programs_;
   bpf::PagedArray<sl_hook_subject> table_;
-  bpf::Map<std::uint64_t, std::uint32_t> cgroups_;
-  bpf::Map<std::uint32_t, std::uint32_t> netns_;
-  bpf::Map<std::uint32_t, std::uint64_t> shares_;
-  Places places_{"subjects of hook policies", 1, SL_HOOK_SUBJECTS};
-  std::map<std::string, std::uint32_t> numbers_;
+  SubjectPlaces places_;
   std::map<std::uint32_t, Known> known_;  // by number
-  Entries known_cgroups_, known_netns_;
   std::map<std::uint32_t, ScopeInForce> scopes_;
 };
 
