@@ -1,9 +1,9 @@
 #include "policy/lsm/evaluate.h"
 
 #include <algorithm>
-#include <tuple>
 
 #include "policy/lsm/match.h"
+#include "policy/lsm/order.h"
 
 namespace sluice::policy::lsm {
 namespace {
@@ -33,20 +33,6 @@ bool AreKept(const Conditions& conditions, const Subject& subject, const Operati
   if (conditions.read_only && !Reads(operation)) return false;
   if (conditions.terminal && *conditions.terminal != subject.terminal) return false;
   return conditions.allowed_args.empty() || ArgsAreAllowed(conditions.allowed_args, operation);
-}
-
-// A rule that is about the operation.
-struct Candidate {
-  const Policy* policy = nullptr;
-  const Rule* rule = nullptr;
-  Rank rank = {};
-};
-
-// The order in which rules decide; those of equal rank differ only in name.
-auto OrderOf(const Candidate& one) {
-  return std::make_tuple(one.rule->sources.empty(), one.rank, one.rule->effect.action != Action::kBlock,
-                         one.policy->kind, std::cref(one.policy->name), one.rule->place.line,
-                         std::cref(one.rule->field));
 }
 
 // Everything that the rules of one section say about one operation.
