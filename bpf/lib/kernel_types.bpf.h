@@ -75,8 +75,15 @@ struct upid {
   int nr;
   struct pid_namespace* ns;
 };
+struct hlist_node {
+  struct hlist_node* next;
+};
+struct hlist_head {
+  struct hlist_node* first;
+};
 struct pid {
   unsigned int level;
+  struct hlist_head tasks[4];
   struct upid numbers[1];
 };
 
@@ -90,7 +97,13 @@ struct super_block {
 struct inode {
   unsigned long i_ino;
   __u16 i_mode;
+  sl_kernel_id i_uid;
   __u32 i_nlink;
+  struct super_block* i_sb;
+};
+struct proc_inode {
+  struct pid* pid;
+  struct inode vfs_inode;
 };
 struct dentry {
   struct dentry* d_parent;
@@ -156,6 +169,12 @@ struct udp_sock;
 struct file {
   struct path f_path;
   struct inode* f_inode;
+  unsigned int f_mode;
+  unsigned int f_flags;
+};
+struct vm_area_struct {
+  unsigned long vm_flags;
+  struct file* vm_file;
 };
 struct fdtable {
   unsigned int max_fds;
@@ -264,8 +283,10 @@ struct mm_struct {
   unsigned long arg_end;
   struct file* exe_file;
 };
+struct tty_struct;
 struct signal_struct {
   sl_atomic live;
+  struct tty_struct* tty;
   unsigned int flags;
   int group_exit_code;
 };
@@ -283,6 +304,7 @@ struct task_struct {
   __u64 start_boottime;
   __u64 self_exec_id;
   struct pid* thread_pid;
+  struct hlist_node pid_links[4];
   struct mm_struct* mm;
   const struct cred* cred;
   struct fs_struct* fs;
@@ -301,6 +323,7 @@ struct linux_binprm {
   const char* filename;
   const char* interp;
   unsigned int per_clear;
+  unsigned long p; /* where the arguments are in the new memory */
   int argc;
 };
 

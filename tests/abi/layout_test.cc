@@ -20,6 +20,7 @@
 #include "bpf/abi/flow_table.h"
 #include "bpf/abi/hook.h"
 #include "bpf/abi/hook_index.h"
+#include "bpf/abi/lsm.h"
 #include "bpf/abi/policy.h"
 #include "bpf/abi/process.h"
 #include "bpf/abi/process_class.h"
@@ -307,6 +308,63 @@ std::vector<Layout> CppLayouts() {
       {"sl_process_claim_key",
        sizeof(sl_process_claim_key),
        {SL_M(sl_process_claim_key, birth_ns), SL_M(sl_process_claim_key, tgid), SL_M(sl_process_claim_key, execs)}},
+      {"sl_lsm_target",
+       sizeof(sl_lsm_target),
+       {SL_M(sl_lsm_target, number), SL_M(sl_lsm_target, text), SL_M(sl_lsm_target, text_length),
+        SL_M(sl_lsm_target, kind), SL_M(sl_lsm_target, section), SL_M(sl_lsm_target, decides),
+        SL_M(sl_lsm_target, decides_count), SL_M(sl_lsm_target, audits), SL_M(sl_lsm_target, audits_count)}},
+      {"sl_lsm_cell", sizeof(sl_lsm_cell), {SL_M(sl_lsm_cell, key), SL_M(sl_lsm_cell, target), SL_M(sl_lsm_cell, pad)}},
+      {"sl_lsm_automaton",
+       sizeof(sl_lsm_automaton),
+       {SL_M(sl_lsm_automaton, classes), SL_M(sl_lsm_automaton, transitions), SL_M(sl_lsm_automaton, matches),
+        SL_M(sl_lsm_automaton, class_count), SL_M(sl_lsm_automaton, state_count), SL_M(sl_lsm_automaton, targets)}},
+      {"sl_lsm_rule",
+       sizeof(sl_lsm_rule),
+       {SL_M(sl_lsm_rule, group), SL_M(sl_lsm_rule, action), SL_M(sl_lsm_rule, conditions), SL_M(sl_lsm_rule, calls),
+        SL_M(sl_lsm_rule, argument_set), SL_M(sl_lsm_rule, pad)}},
+      {"sl_lsm_rules_of",
+       sizeof(sl_lsm_rules_of),
+       {SL_M(sl_lsm_rules_of, flags), SL_M(sl_lsm_rules_of, automata), SL_M(sl_lsm_rules_of, automata_count),
+        SL_M(sl_lsm_rules_of, closes), SL_M(sl_lsm_rules_of, closes_count), SL_M(sl_lsm_rules_of, blocks),
+        SL_M(sl_lsm_rules_of, blocks_count), SL_M(sl_lsm_rules_of, pad)}},
+      {"sl_lsm_preset_rules",
+       sizeof(sl_lsm_preset_rules),
+       {SL_M(sl_lsm_preset_rules, block), SL_M(sl_lsm_preset_rules, audit)}},
+      {"sl_lsm_profile",
+       sizeof(sl_lsm_profile),
+       {SL_M(sl_lsm_profile, seed), SL_M(sl_lsm_profile, cells), SL_M(sl_lsm_profile, cell_mask),
+        SL_M(sl_lsm_profile, argument_sets), SL_M(sl_lsm_profile, source_flags), SL_M(sl_lsm_profile, presets),
+        SL_M(sl_lsm_profile, sections), SL_M(sl_lsm_profile, calls), SL_M(sl_lsm_profile, path_calls)}},
+      {"sl_lsm_subject", sizeof(sl_lsm_subject), {SL_M(sl_lsm_subject, profiles)}},
+      {"sl_lsm_counts", sizeof(sl_lsm_counts), {SL_M(sl_lsm_counts, counts)}},
+      {"sl_lsm_progress",
+       sizeof(sl_lsm_progress),
+       {SL_M(sl_lsm_progress, not_judged), SL_M(sl_lsm_progress, unreadable)}},
+      {"sl_lsm_event",
+       sizeof(sl_lsm_event),
+       {SL_M(sl_lsm_event, time_ns),
+        SL_M(sl_lsm_event, process),
+        SL_M(sl_lsm_event, birth_ns),
+        SL_M(sl_lsm_event, cgroup),
+        SL_M(sl_lsm_event, generation),
+        SL_M(sl_lsm_event, pid),
+        SL_M(sl_lsm_event, tid),
+        SL_M(sl_lsm_event, parent_pid),
+        SL_M(sl_lsm_event, uid),
+        SL_M(sl_lsm_event, subject),
+        SL_M(sl_lsm_event, rule),
+        SL_M(sl_lsm_event, number),
+        SL_M(sl_lsm_event, owner),
+        SL_M(sl_lsm_event, family),
+        SL_M(sl_lsm_event, type),
+        SL_M(sl_lsm_event, protocol),
+        SL_M(sl_lsm_event, operation),
+        SL_M(sl_lsm_event, verdict),
+        SL_M(sl_lsm_event, reason),
+        SL_M(sl_lsm_event, flags),
+        SL_M(sl_lsm_event, path_length),
+        SL_M(sl_lsm_event, program_length),
+        SL_M(sl_lsm_event, arguments_length)}},
       {"sl_process_claim", sizeof(sl_process_claim), {SL_M(sl_process_claim, id), SL_M(sl_process_claim, start_ns)}},
       {"sl_process_header",
        sizeof(sl_process_header),
@@ -341,7 +399,7 @@ std::vector<Layout> CppLayouts() {
 class AbiLayout : public ::testing::Test {
  protected:
   void SetUp() override {
-    for (const char* object : {SLUICE_DATAPATH_OBJECT, SLUICE_HOOKS_OBJECT, SLUICE_PROCESS_OBJECT,
+    for (const char* object : {SLUICE_DATAPATH_OBJECT, SLUICE_HOOKS_OBJECT, SLUICE_LSM_OBJECT, SLUICE_PROCESS_OBJECT,
                                SLUICE_SERVICE_OBJECT, SLUICE_SOCKET_OBJECT}) {
       objects_.emplace_back(btf__parse_elf(object, nullptr));
       ASSERT_NE(objects_.back(), nullptr) << "no BTF in " << object;
@@ -392,10 +450,10 @@ class AbiLayout : public ::testing::Test {
     for (int i = 0; i < btf_vlen(maps); ++i) {
       const btf_type* variable = btf__type_by_id(object, btf_var_secinfos(maps)[i].type);
       const std::string name = btf__name_by_offset(object, variable->name_off);
-      static const std::set<std::string> kOwn = {"evaluations",        "process_scratch",    "process_class_steps",
-                                                 "datagram_senders",   "hook_scratches",     "hook_calls",
-                                                 "hook_held_events",   "hook_known_cgroups", "hook_rates",
-                                                 "hook_socket_owners", "hook_stacks"};
+      static const std::set<std::string> kOwn = {
+          "evaluations", "process_scratch",    "process_class_steps", "datagram_senders", "hook_scratches",
+          "hook_calls",  "lsm_scratches",      "lsm_tasks",           "hook_held_events", "hook_known_cgroups",
+          "hook_rates",  "hook_socket_owners", "hook_stacks"};
       if (kOwn.contains(name)) continue;
       const btf_type* map = btf__type_by_id(object, variable->type);
       for (int m = 0; m < btf_vlen(map); ++m) {

@@ -12,6 +12,7 @@
 
 #include "policy/lsm/limits.h"
 #include "policy/lsm/parser.h"
+#include "tests/lsm/feature_lines.h"
 
 namespace sluice::policy::lsm {
 namespace {
@@ -152,7 +153,45 @@ std::string LimitsPart() {
   return text;
 }
 
-std::string PageFromTables() { return kPageHead + ListsTable() + NamesTables() + LimitsPart(); }
+constexpr const char* kKernelHead = R"(
+## In the kernel
+The rules of all policies are tables (`policy/lsm/compile.h`); programs at the kernel's LSM hooks look them up and refuse
+what is blocked with EPERM (`bpf/lsm`). It needs a kernel with BPF LSM, and `bpf` among the active modules
+(`/sys/kernel/security/lsm`). Where the reference leaves a choice:
+
+- **What opening is.** `file` is also about calls that change a file or its name without opening it: unlink, rename, link
+  (both names), symlink, mkdir, rmdir, mknod, truncate, chmod and chown count as opening it for writing. A new file
+  belongs to who makes it. Extended attributes and times are not covered, nor is the rename of a directory *above* the
+  file: its path is another one then. Block that directory, too.
+- **Paths are whole**, up to 4095 bytes. A longer one, and a file on a mount that is in no mount namespace, is blocked by
+  any Block rule of the section, and by an allow list that blocks; the report says so. A file that no file system has
+  (memfd) has no path: only an allow list's posture and presets are about it.
+- **A mount is a path of its own.** Who may mount (also in a user namespace that a process makes for itself) can give a
+  file another path. Block the capability `sys_admin` where that matters.
+- **allowedArgs** are judged twice: when a program is about to be executed, and once more when the kernel has its own copy
+  of the arguments. What was changed in between is not refused but killed (SIGKILL), before its first instruction. So
+  are programs that a script names, whose arguments are not known before.
+- **A container's start.** A process of the container runtime is under the container's rules from its first execution
+  there, which is under them itself. What it does before, as making mounts, is not. (Known by the process sensors.)
+- **`exec`** is about processes whose parent is in another pid namespace and cgroup and that are not the first one of
+  their own; pods with the host's pid namespace cannot tell.
+- **Capabilities** are used when the kernel has found that the process has them. Questions without consequence (as of the
+  memory accounting) are not uses.
+- **`syscalls.matchPaths`** is for calls that open, execute or change a file; for others (as `statfs`) it is refused.
+- Kernel threads are under no rules.
+
+| feature | kernels | test of `lsm_policies` |
+| --- | --- | --- |
+)";
+
+std::string KernelPart() {
+  std::string text = kKernelHead;
+  for (const test::FeatureLine& line : test::kFeatureLines)
+    text += fmt::format("| {} | {} | `{}` |\n", line.feature, line.kernels, line.test);
+  return text;
+}
+
+std::string PageFromTables() { return kPageHead + ListsTable() + NamesTables() + LimitsPart() + KernelPart(); }
 
 std::string TextOf(const fs::path& path) {
   std::ostringstream text;
