@@ -4,6 +4,7 @@
 #include <grpcpp/impl/service_type.h>
 
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "ctrl/api/calls.h"
@@ -16,6 +17,8 @@ struct Served {
   // Gets what admits calls, before the first call; null after the last one.
   std::function<void(Calls* calls)> admit;
   Calls::RefusedChange refused;  // may be empty
+  // Names that the health service also knows: a client may ask for another one than its service's.
+  std::vector<std::string> health = {};
 };
 
 }  // namespace sluice::api

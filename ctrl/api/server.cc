@@ -54,7 +54,7 @@ Status Server::Check(const ServerOptions& options) {
   const bool unix_socket = !SocketPath(options.address).empty();
   SL_RETURN_IF_ERROR(UnixAccess::Resolve(options.change_group, options.read_group).status());
   if (unix_socket && !options.tls.empty()) {
-    return InvalidError("{} {}: --api-tls-cert, --api-tls-key and --api-tls-ca are for TCP", flag, options.address);
+    return InvalidError("{0} {1}: {2}-cert, {2}-key and {2}-ca are for TCP", flag, options.address, options.tls_flags);
   }
   if (unix_socket && !options.tls_change_names.empty()) {
     return InvalidError("{} {}: --api-tls-change-name is for TCP: by unix socket give --api-change-group", flag,
@@ -68,11 +68,10 @@ Status Server::Check(const ServerOptions& options) {
   if (unix_socket) return Listener::CheckFree(options.address, flag);
   if (!options.tls.complete()) {
     return InvalidError(
-        "{} {}: TCP is served only by mutual TLS: give --api-tls-cert, --api-tls-key and --api-tls-ca, or an "
-        "address unix:///PATH",
-        flag, options.address);
+        "{0} {1}: TCP is served only by mutual TLS: give {2}-cert, {2}-key and {2}-ca, or an address unix:///PATH",
+        flag, options.address, options.tls_flags);
   }
-  SL_RETURN_IF_ERROR(Annotate(CheckTls(options.tls), "--api-tls-cert, --api-tls-key, --api-tls-ca"));
+  SL_RETURN_IF_ERROR(Annotate(CheckTls(options.tls), fmt::format("{0}-cert, {0}-key, {0}-ca", options.tls_flags)));
   return Listener::CheckFree(options.address, flag);
 }
 
@@ -96,7 +95,9 @@ StatusOr<std::unique_ptr<grpc::Server>> Server::Build(int max_request_bytes,
   }
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (!server) return MakeError(absl::StatusCode::kInternal, "gRPC's server does not start");
-  server->GetHealthCheckService()->SetServingStatus(true);
+  grpc::HealthCheckServiceInterface& health = *server->GetHealthCheckService();
+  for (const std::string& name : served_.health) health.SetServingStatus(name, true);
+  health.SetServingStatus(true);
   return server;
 }
 

@@ -19,10 +19,11 @@ namespace sluice::api {
 inline constexpr int kMaxQuestionBytes = 64 << 10;
 
 struct ServerOptions {
-  std::string flag = "--api";  // the command line's name for `address`, for messages
-  std::string address;         // "unix:///PATH", or IP:PORT with `tls`
-  std::string change_group;    // by unix socket: its members may change, as root may; empty: none
-  std::string read_group;      // by unix socket: its members may read
+  std::string flag = "--api";           // the command line's name for `address`, for messages
+  std::string tls_flags = "--api-tls";  // likewise, what the names for `tls` begin with
+  std::string address;                  // "unix:///PATH", or IP:PORT with `tls`
+  std::string change_group;             // by unix socket: its members may change, as root may; empty: none
+  std::string read_group;               // by unix socket: its members may read
   TlsFiles tls;
   std::vector<std::string> tls_change_names;  // as Calls
   ConnectionLimits connections;

@@ -1,11 +1,11 @@
 // The API by TCP: only with mutual TLS, and always with the present files.
-#include <netinet/in.h>
-
 #include <fstream>
 
 #include "testbed/command.h"
 #include "tests/support/agent_process.h"
 #include "tests/support/environment.h"
+#include "tests/unit/api_server/certificates.h"
+#include "tests/unit/api_server/free_port.h"
 #include "tests/unit/api_server/server_world.h"
 
 namespace sluice::api {
@@ -19,32 +19,18 @@ using test::RunChecked;
 class Tls : public ServerFixture {
  protected:
   void SetUp() override {
-    for (const std::string ca : {"ca", "other"}) {
-      const Status made =
-          RunChecked({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                      "-days", "2", "-keyout", File(ca + ".key"), "-out", File(ca + ".crt"), "-subj", "/CN=" + ca});
-      ASSERT_TRUE(made.ok()) << made;
-    }
+    for (const std::string ca : {"ca", "other"}) certificates_.MakeCa(ca);
     Issue("agent", "ca");
     Issue("ops", "ca");
     Issue("viewer", "ca");
     Issue("stranger", "other");
   }
 
-  std::string File(const std::string& name) const { return directory_ + "/" + name; }
+  std::string File(const std::string& name) const { return certificates_.File(name); }
   TlsFiles FilesOf(const std::string& name, const std::string& ca = "ca") const {
-    return {.certificate = File(name + ".crt"), .key = File(name + ".key"), .ca = File(ca + ".crt")};
+    return certificates_.FilesOf(name, ca);
   }
-  void Issue(const std::string& name, const std::string& ca) const {
-    Status made = RunChecked({"openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                              "-keyout", File(name + ".key"), "-out", File(name + ".csr"), "-subj", "/CN=" + name,
-                              "-addext", "subjectAltName=IP:127.0.0.1,DNS:" + name + ".example"});
-    ASSERT_TRUE(made.ok()) << made;
-    made = RunChecked({"openssl", "x509", "-req", "-in", File(name + ".csr"), "-CA", File(ca + ".crt"), "-CAkey",
-                       File(ca + ".key"), "-CAcreateserial", "-days", "2", "-copy_extensions", "copy", "-out",
-                       File(name + ".crt")});
-    ASSERT_TRUE(made.ok()) << made;
-  }
+  void Issue(const std::string& name, const std::string& ca) const { certificates_.Issue(name, ca); }
   // Replaces files like a rotation: by renaming.
   void Replace(const std::string& from, const std::string& to) const {
     for (const char* const kind : {".crt", ".key"}) {
@@ -55,14 +41,7 @@ class Tls : public ServerFixture {
 
   ServerOptions Options() {
     ServerOptions options;
-    const Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in any{};
-    any.sin_family = AF_INET;
-    any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(any);
-    EXPECT_EQ(bind(fd.get(), reinterpret_cast<sockaddr*>(&any), size), 0);
-    EXPECT_EQ(getsockname(fd.get(), reinterpret_cast<sockaddr*>(&any), &size), 0);
-    address_ = fmt::format("127.0.0.1:{}", ntohs(any.sin_port));
+    address_ = test::FreeLoopbackAddress();
     options.address = address_;
     options.tls = FilesOf("agent");
     return options;
@@ -88,6 +67,7 @@ class Tls : public ServerFixture {
     return true;
   }
 
+  const test::Certificates certificates_{directory_};
   std::string address_;
 };
 
