@@ -93,6 +93,7 @@ Status Agent::Begin() {
   SL_RETURN_IF_ERROR(CheckExport());
   SL_RETURN_IF_ERROR(api::Server::Check(ApiServer()));
   SL_RETURN_IF_ERROR(CheckTetragonApi());
+  SL_RETURN_IF_ERROR(hubble::HubbleApi::Check(options_.hubble, options_.api.change_group, options_.api.read_group));
   SL_ASSIGN_OR_RETURN(store_, reconcile::StateStore::Open(options_.state_dir));
   SL_RETURN_IF_ERROR(OpenDatapath());
   // Before the first look, so that no change is missed after it.
@@ -136,6 +137,7 @@ Status Agent::Begin() {
   ready_ = true;
   SL_RETURN_IF_ERROR(telemetry_->Start());
   SL_RETURN_IF_ERROR(StartApi());
+  SL_RETURN_IF_ERROR(StartHubble());
   if (kubernetes_) SL_RETURN_IF_ERROR(Annotate(kubernetes_->ServeCni(), "--cni-socket"));
   return OkStatus();
 }
@@ -144,6 +146,7 @@ Agent::~Agent() {
   if (hook_policies_) hook_policies_->Stop();
   if (telemetry_) telemetry_->Stop();  // ends the followers' calls and requests for metrics
   tetragon_api_.reset();
+  hubble_.reset();
   server_.reset();
 }
 
@@ -272,6 +275,7 @@ void Agent::MakeTelemetry() {
       if (all.empty()) all.resize(refused.size());
       for (std::size_t i = 0; i < refused.size(); ++i) all[i] = {refused[i].first, all[i].second + refused[i].second};
     }
+    if (const hubble::HubbleApi* const hubble = served_hubble_; hubble != nullptr) hubble->AddRefused(&all);
     return all;
   };
   sources.containers = &container_names_;
@@ -375,6 +379,20 @@ Status Agent::StartTetragonApi() {
   }
   tetragon_api_ = *std::move(started);
   tetragon_calls_ = &tetragon_api_->calls();
+  return OkStatus();
+}
+
+Status Agent::StartHubble() {
+  if (options_.hubble.addresses.empty()) return OkStatus();
+  hubble::HubbleSources sources{
+      .telemetry = telemetry_.get(),
+      .complete = [this](telemetry::EventPtr event) { return container_names_.Complete(std::move(event)); },
+      .node = node_name_,
+      .version = SLUICE_VERSION,
+      .change_group = options_.api.change_group,
+      .read_group = options_.api.read_group};
+  SL_ASSIGN_OR_RETURN(hubble_, hubble::HubbleApi::Start(options_.hubble, std::move(sources)));
+  served_hubble_ = hubble_.get();
   return OkStatus();
 }
 
@@ -536,6 +554,7 @@ Status UninstallAgent(const AgentOptions& options) {
   for (const std::string& address :
        {options.api.address, TetragonApi::ServerFor(options.api, options.tetragon_api).address})
     SL_RETURN_IF_ERROR(api::Listener::RemoveStale(address));
+  for (const std::string& address : options.hubble.addresses) SL_RETURN_IF_ERROR(api::Listener::RemoveStale(address));
   return WriteOut(fmt::format(
       "{}: {}\n{}: {}\n", options.bpf_root,
       pinned.existed ? fmt::format("unpinned everything, detached from the interfaces of {} pods", pinned.pods)

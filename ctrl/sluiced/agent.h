@@ -12,6 +12,7 @@
 
 #include "ctrl/api/server.h"
 #include "ctrl/api/service.h"
+#include "ctrl/hubble/hubble_api.h"
 #include "ctrl/rights/helper.h"
 #include "ctrl/sluiced/closer.h"
 #include "ctrl/sluiced/hook_policies.h"
@@ -60,6 +61,7 @@ class Agent {
   api::ServerOptions ApiServer() const;
   Status CheckTetragonApi() const;
   Status StartTetragonApi();
+  Status StartHubble();
   Status TellRights(v1::AgentStatus& status) const;
   std::vector<bpf::Feature> Features() const;
   void ReadDirectoryAgain(const std::string& caller);
@@ -87,10 +89,12 @@ class Agent {
   std::unique_ptr<telemetry::Telemetry> telemetry_;
   std::unique_ptr<api::Service> service_;
   std::unique_ptr<api::Server> server_;
-  std::unique_ptr<TetragonApi> tetragon_api_;               // null: not served
-  std::atomic<const api::Calls*> calls_{nullptr};           // the server's, once it exists
-  std::atomic<const api::Calls*> tetragon_calls_{nullptr};  // likewise
-  std::atomic<bool> ready_{false};                          // enforcement is in place
+  std::unique_ptr<TetragonApi> tetragon_api_;                     // null: not served
+  std::unique_ptr<hubble::HubbleApi> hubble_;                     // null: not served
+  std::atomic<const api::Calls*> calls_{nullptr};                 // the server's, once it exists
+  std::atomic<const api::Calls*> tetragon_calls_{nullptr};        // likewise
+  std::atomic<const hubble::HubbleApi*> served_hubble_{nullptr};  // hubble_, once it serves
+  std::atomic<bool> ready_{false};                                // enforcement is in place
   std::set<std::string> attached_uplinks_;
   std::optional<Clock::time_point> refresh_at_;
   std::optional<Clock::time_point> look_at_all_at_;  // workloads

@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "ctrl/sluiced/sandbox_source.h"
+#include "policy/resource/resource_syntax.h"
 
 namespace sluice {
 namespace {
@@ -79,6 +80,28 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
       "--tetragon-api", [options](const std::string& address) { options->tetragon_api = address; },
       "address of Tetragon's gRPC service, for its client tetra: unix:///PATH, or IP:PORT with TLS; rights and TLS "
       "files are those of --api; empty: not served. Default: tetragon.sock beside the socket of --api");
+  app.add_option("--hubble-api", options->hubble.addresses,
+                 "gRPC address for Hubble's clients: unix:///PATH, or IP:PORT with the three TLS files; may be given "
+                 "several times; default: not served");
+  app.add_option("--hubble-tls-cert", options->hubble.tls.certificate, "as --api-tls-cert, for --hubble-api by TCP");
+  app.add_option("--hubble-tls-key", options->hubble.tls.key, "as --api-tls-key");
+  app.add_option("--hubble-tls-ca", options->hubble.tls.ca, "as --api-tls-ca");
+  app.add_option("--hubble-flows", options->hubble.flows,
+                 "past flow events that Hubble's clients can read, and at most 32 MiB of them")
+      ->check(CLI::Range(1U, 65535U));
+  app.add_option("--hubble-advertise", options->hubble.advertise,
+                 "address of this node's --hubble-api for a relay; default: the first by TCP, else the first");
+  std::vector<std::string> hubble_peers;
+  app.add_option("--hubble-peer", hubble_peers,
+                 "NAME=ADDRESS of another node, for a relay that asks this one; may be given several times")
+      ->check(
+          [](const std::string& text) {
+            const auto peer = hubble::ParsePeer(text);
+            return peer.ok() ? std::string() : Message(peer.status());
+          },
+          "NAME=ADDRESS");
+  app.add_option("--cluster-name", options->hubble.cluster, "name of the cluster, for Hubble's clients")
+      ->check([](const std::string& text) { return policy::CheckDnsLabel(text); }, "NAME");
   app.add_option("--metrics", options->metrics, "HTTP address of /metrics, /healthz and /readyz");
   app.add_option("--uplink", options->uplinks, "network card to attach XDP to; may be given several times");
   app.add_option("--resources", options->resources, "directory of resource files; SIGHUP reads it again")
@@ -177,6 +200,7 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
     const int code = app.exit(error, std::cout, std::cerr);
     return code == 0 ? 0 : 2;
   }
+  for (const std::string& text : hubble_peers) options->hubble.peers.push_back(hubble::ParsePeer(text).value());
   for (const std::string& text : quarantine_allow) {
     options->quarantine_allow.push_back(policy::Prefix::Parse(text).value());  // checked
   }

@@ -8,6 +8,7 @@
 
 #include "bpf/abi/events.h"
 #include "ctrl/api/server.h"
+#include "ctrl/hubble/hubble_api.h"
 #include "ctrl/reconcile/state_store.h"
 #include "policy/resource/address.h"
 #include "telemetry/process/redaction.h"
@@ -19,6 +20,7 @@ struct AgentOptions {
   std::string bpf_root = "/sys/fs/bpf/sluice";
   api::ServerOptions api{.address = "unix:///run/sluice/sluice.sock"};
   std::optional<std::string> tetragon_api;  // absent: TetragonApi::ServerFor says; empty: not served
+  hubble::HubbleOptions hubble;
   std::string metrics = "127.0.0.1:9464";
   std::vector<std::string> uplinks;
   std::string resources;

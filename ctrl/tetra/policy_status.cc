@@ -156,6 +156,8 @@ tetragon::TracingPolicyState StateOf(const hooks::PolicyReport& report, bool has
       return tetragon::TP_STATE_DISABLED;
     case hooks::ReportedState::kError:
       return report.in_force ? tetragon::TP_STATE_ERROR : tetragon::TP_STATE_LOAD_ERROR;
+    case hooks::ReportedState::kOtherNodes:
+      return tetragon::TP_STATE_SKIPPED;
     case hooks::ReportedState::kEnabled:
     case hooks::ReportedState::kMonitor:
       break;

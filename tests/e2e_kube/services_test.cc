@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "testbed/proxy_rules.h"
+#include "tests/e2e/hubble_client.h"
 #include "tests/e2e_kube/kubernetes_fixture.h"
 
 namespace sluice::test {
@@ -19,7 +20,7 @@ class KubernetesServices : public KubernetesFixture, public ::testing::WithParam
   void SetUp() override {
     KubernetesFixture::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
-    more_arguments_ = {"--services", GetParam()};
+    more_arguments_ = {"--services", GetParam(), "--hubble-api", HubbleAddress()};
     ASSERT_NO_FATAL_FAILURE(Start());
     auto more = ProbeServers::Start({{.netns_fd = fixture_->netns_fd("db"), .protocol = policy::kTcp, .port = kPort},
                                      {.netns_fd = fixture_->netns_fd("new"), .protocol = policy::kTcp, .port = kPort},
@@ -58,6 +59,17 @@ class KubernetesServices : public KubernetesFixture, public ::testing::WithParam
     });
     ASSERT_TRUE(installed.ok()) << installed;
     if (!missing.empty()) GTEST_SKIP() << missing;
+  }
+
+  std::string HubbleAddress() const { return "unix://" + directory_ + "/hubble.sock"; }
+  // Web's packets to db's Service, as Hubble's clients see them.
+  std::vector<flow::Flow> ToServiceByHubble() const {
+    observer::GetFlowsRequest request;
+    flow::FlowFilter& filter = *request.add_whitelist();
+    filter.add_source_pod("shop/web");
+    filter.add_destination_service("shop/db");
+    filter.add_event_type()->set_type(4);
+    return HubbleClient(HubbleAddress()).Flows(request);
   }
 
   // By how many of TCP and UDP.
@@ -106,6 +118,15 @@ TEST_P(KubernetesServices, AConnectionIsJudgedByTheBackend) {
   EXPECT_THAT(FlowsOfWeb(), ::testing::IsSupersetOf(
                                 {fmt::format("{} {} by db tcp", db, kPort), fmt::format("{} {} by db udp", db, kPort)}))
       << "translated by Sluice";
+  std::vector<flow::Flow> by_hubble;
+  ASSERT_TRUE(Eventually([&] {
+    by_hubble = ToServiceByHubble();
+    return !by_hubble.empty();
+  }));
+  EXPECT_EQ(by_hubble[0].destination_service().namespace_(), "shop");
+  EXPECT_EQ(by_hubble[0].destination_service().name(), "db");
+  EXPECT_EQ(by_hubble[0].destination().pod_name(), "db");
+  EXPECT_EQ(by_hubble[0].ip().destination(), db) << "the backend's";
   api_->Put(kPolicies, R"({"metadata": {"name": "web", "namespace": "shop"}, "spec": {"podSelector": {"matchLabels":
       {"app": "web"}}, "policyTypes": ["Egress"], "egress": [{"to": [{"podSelector": {"matchLabels": {"app":
       "db"}}}]}]}})");
