@@ -181,13 +181,14 @@ __noinline int return_from_hook(__u32 index, __u32 hook_number) {
   return 0;
 }
 
+/* Small, as it is on the stack below all that a hook needs. */
 struct point_run {
   __u32 scratch;
-  __u32 first; /* in hook_list */
   __u32 at;    /* from `first` */
-  __u32 count;
-  __u32 at_return;
-  __u32 shift; /* see sl_hook_index_shift */
+  __u16 first; /* in hook_list */
+  __u16 count;
+  __u16 at_return;
+  __u16 shift; /* see sl_hook_index_shift */
   __u64 hooks; /* that may want the call, as bits */
 };
 
@@ -282,15 +283,20 @@ static __always_inline __s32 enter_point(struct hook_scratch* scratch, __u32 ind
   return error;
 }
 
+/* Whether some hook of the point waits for this return. */
+__noinline int is_awaited(__u32 point_number) {
+  const struct sl_hook_call_key key = key_of_point(point_number);
+  void* const calls = hook_calls_if_made();
+  if (!calls || !bpf_map_lookup_elem(calls, &key)) return 0;
+  bpf_map_delete_elem(calls, &key);
+  return 1;
+}
+
 /* A function returns `value`. Only calls that a hook waits for are of interest. */
 static __always_inline void return_from_point(__u32 point_number, __u64 value, void* context) {
   struct sl_hook_point point;
   __u32 index = 0;
-  if (!has_hooks(point_number, &point)) return;
-  const struct sl_hook_call_key key = key_of_point(point_number);
-  void* const calls = hook_calls_if_made();
-  if (!calls || !bpf_map_lookup_elem(calls, &key)) return;
-  bpf_map_delete_elem(calls, &key);
+  if (!has_hooks(point_number, &point) || !is_awaited(point_number)) return;
   struct hook_scratch* scratch = take_scratch(&index);
   if (!scratch) return;
   scratch->return_value = value;
