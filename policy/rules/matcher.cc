@@ -11,12 +11,18 @@ namespace {
 // Conditions seldom get to a second search on the same field; if one does, all are made in one pass.
 constexpr std::uint32_t kSearchesAlone = 2;
 
+// An expensive part that decided once must not go before the cheap ones from then on.
+constexpr std::uint32_t kCheapCost = 4;
+
 bool TestBit(const std::uint64_t* words, std::uint32_t bit) { return (words[bit / 64] >> bit % 64 & 1U) != 0; }
 
 }  // namespace
 
 Matcher::Matcher(std::shared_ptr<const Ruleset> ruleset)
-    : ruleset_(std::move(ruleset)), known_at_(ruleset_->graph().nodes.size(), 0), slots_(ruleset_->slots().size()) {
+    : ruleset_(std::move(ruleset)),
+      known_at_(ruleset_->graph().nodes.size(), 0),
+      deciders_(ruleset_->graph().nodes.size(), 0),
+      slots_(ruleset_->slots().size()) {
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     const Slot& slot = ruleset_->slots()[i];
     slots_[i].equal_words.resize(slot.equal ? slot.equal->words() : 0);
@@ -42,23 +48,39 @@ std::span<const std::uint32_t> Matcher::Match(const Event& event, MatchMode mode
 bool Matcher::IsTrue(NodeId node) {
   std::uint64_t& known = known_at_[node];
   if (known >> 1U == now_) return (known & 1U) != 0;
-  const bool result = Decide(ruleset_->graph().nodes[node]);
+  const bool result = Decide(node);
   known = now_ << 1U | (result ? 1 : 0);
   return result;
 }
 
-bool Matcher::Decide(const GraphNode& node) {
-  const NodeId* const parts = ruleset_->graph().parts.data() + node.first;
+bool Matcher::Decide(NodeId id) {
+  const GraphNode& node = ruleset_->graph().nodes[id];
   switch (node.kind) {
     case Condition::Kind::kAnd:
-      return std::all_of(parts, parts + node.count, [this](NodeId part) { return IsTrue(part); });
     case Condition::Kind::kOr:
-      return std::any_of(parts, parts + node.count, [this](NodeId part) { return IsTrue(part); });
+      return DecideJoined(id, node);
     case Condition::Kind::kNot:
-      return !IsTrue(*parts);
+      return !IsTrue(ruleset_->graph().parts[node.first]);
     default:
       return DecideLeaf(node.leaf);
   }
+}
+
+// One false part decides an `and`, and one true part an `or`. What decided it for the last event comes first: most
+// events of a type meet a rule as little as the one before, and for the same reason. The others come in the order of
+// their cost.
+bool Matcher::DecideJoined(NodeId id, const GraphNode& node) {
+  const Graph& graph = ruleset_->graph();
+  const NodeId* const parts = graph.parts.data() + node.first;
+  const bool decides = node.kind == Condition::Kind::kOr;
+  std::uint32_t& last = deciders_[id];
+  if (IsTrue(parts[last]) == decides) return decides;
+  for (std::uint32_t i = 0; i < node.count; ++i) {
+    if (i == last || IsTrue(parts[i]) != decides) continue;
+    if (graph.nodes[parts[i]].cost <= kCheapCost) last = i;
+    return decides;
+  }
+  return !decides;
 }
 
 bool Matcher::DecideLeaf(LeafId id) {

@@ -122,7 +122,8 @@ class Matcher {
   };
 
   bool IsTrue(NodeId node);
-  bool Decide(const GraphNode& node);
+  bool Decide(NodeId id);
+  bool DecideJoined(NodeId id, const GraphNode& node);
   bool DecideLeaf(LeafId leaf);
   bool HasBit(const Leaf& leaf);
   bool HasPart(const Leaf& leaf, const BoundCheck& check, bool folded);
@@ -132,6 +133,8 @@ class Matcher {
   const Event* event_ = nullptr;
   std::uint64_t now_ = 0;                // counts events
   std::vector<std::uint64_t> known_at_;  // by node: the event for which it is known, times two, plus the result
+  // By node: the part that decided it last, and is likely to decide it again. Only cheap parts: see matcher.cc.
+  std::vector<std::uint32_t> deciders_;
   std::vector<SlotState> slots_;
   Values no_values_;
   std::vector<std::uint32_t> matches_;

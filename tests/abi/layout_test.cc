@@ -98,6 +98,13 @@ std::vector<Layout> CppLayouts() {
       {"sl_hook_settings",
        sizeof(sl_hook_settings),
        {SL_M(sl_hook_settings, subjects_epoch), SL_M(sl_hook_settings, event_parts)}},
+      {"sl_hook_notice_key",
+       sizeof(sl_hook_notice_key),
+       {SL_M(sl_hook_notice_key, thread), SL_M(sl_hook_notice_key, life), SL_M(sl_hook_notice_key, pad)}},
+      {"sl_hook_exec_facts",
+       sizeof(sl_hook_exec_facts),
+       {SL_M(sl_hook_exec_facts, namespaces), SL_M(sl_hook_exec_facts, capabilities), SL_M(sl_hook_exec_facts, marks),
+        SL_M(sl_hook_exec_facts, next_mark), SL_M(sl_hook_exec_facts, pad)}},
       {"sl_hook_progress",
        sizeof(sl_hook_progress),
        {SL_M(sl_hook_progress, last_call), SL_M(sl_hook_progress, runs_missed)}},
@@ -453,7 +460,7 @@ class AbiLayout : public ::testing::Test {
       static const std::set<std::string> kOwn = {
           "evaluations", "process_scratch",    "process_class_steps", "datagram_senders", "hook_scratches",
           "hook_calls",  "lsm_scratches",      "lsm_tasks",           "hook_held_events", "hook_known_cgroups",
-          "hook_rates",  "hook_socket_owners", "hook_stacks"};
+          "hook_rates",  "hook_socket_owners", "hook_stacks",         "hook_notices"};
       if (kOwn.contains(name)) continue;
       const btf_type* map = btf__type_by_id(object, variable->type);
       for (int m = 0; m < btf_vlen(map); ++m) {

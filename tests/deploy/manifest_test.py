@@ -53,6 +53,7 @@ class Manifest(unittest.TestCase):
             "endpointslices.discovery.k8s.io": read,
             "networkpolicies.networking.k8s.io": read,
             "networkpolicies.sluice.dev": read, "clusternetworkpolicies.sluice.dev": read,
+            "tracingpolicies.cilium.io": read, "tracingpoliciesnamespaced.cilium.io": read,
             "networkpolicies/status.sluice.dev": ["patch"], "clusternetworkpolicies/status.sluice.dev": ["patch"],
             "events.": ["create"],
         })

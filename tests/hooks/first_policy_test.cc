@@ -60,7 +60,7 @@ hooks::Subject PodOf(const std::string& ns, const Netns& netns) {
   return pod;
 }
 
-class FirstHookPreventRead : public testing::Test {
+class FirstHookPolicy : public testing::Test {
  protected:
   void SetUp() override {
     SL_REQUIRE_BPF();
@@ -85,7 +85,7 @@ class FirstHookPreventRead : public testing::Test {
   const ContainerRoot root_;
 };
 
-TEST_F(FirstHookPreventRead, WhoReadsTheFileDies) {
+TEST_F(FirstHookPolicy, WhoReadsTheFileDies) {
   ASSERT_EQ(ExitOf(shop_, "cat /default.json"), 0) << "no policy yet";
   const Status applied = hooks_->Apply(kPreventRead);
   ASSERT_TRUE(applied.ok()) << applied;
@@ -117,7 +117,7 @@ TEST_F(FirstHookPreventRead, WhoReadsTheFileDies) {
   EXPECT_EQ(fs::path(exit->process().ancestors(0)).filename(), fs::canonical("/usr/bin/sh").filename());
 }
 
-TEST_F(FirstHookPreventRead, OtherWorkloadsAreUntouched) {
+TEST_F(FirstHookPolicy, OtherWorkloadsAreUntouched) {
   const Status applied = hooks_->Apply(ForNamespace("shop"));
   ASSERT_TRUE(applied.ok()) << applied;
   EXPECT_EQ(ExitOf(shop_, "cat /default.json"), 137);

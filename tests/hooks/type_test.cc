@@ -387,22 +387,26 @@ TEST_F(HookedPacket, AnInterruptIsNotTheProcessThatItBorrows) {
 
 // The process that connects is remembered, whoever uses the socket afterwards.
 TEST_F(HookedPacket, TrackSockNamesTheOwnerUntilUntrackSock) {
-  const auto on_state = [](const char* state, const char* action) {
+  // From one state of the socket to another. A close may also go from TCP_FIN_WAIT1 to itself.
+  const auto on_state = [](const char* from, const char* to, const char* action) {
     return fmt::format(
-        "{{matchArgs: [{{index: 0, operator: DPort, values: [\"700\"]}}, {{index: 2, operator: Equal, values: "
-        "[\"{}\"]}}], matchActions: [{}]}}",
-        state, action);
+        "{{matchArgs: [{{index: 0, operator: DPort, values: [\"700\"]}}, {{index: 1, operator: Equal, values: "
+        "[\"{}\"]}}, {{index: 2, operator: Equal, values: [\"{}\"]}}], matchActions: [{}]}}",
+        from, to, action);
   };
   const auto policy = [&](const std::string& selectors) {
     return PolicyText("track",
                       fmt::format("{{tracepoints: [{{subsystem: sock, event: inet_sock_set_state, raw: true, "
-                                  "args: [{{index: 0, type: sock}}, {{index: 2, type: int}}], selectors: [{}]}}]}}",
+                                  "args: [{{index: 0, type: sock}}, {{index: 1, type: int}}, {{index: 2, type: int}}], "
+                                  "selectors: [{}]}}]}}",
                                   selectors));
   };
-  // TCP_SYN_SENT by the one that connects, then TCP_FIN_WAIT1 by the one that closes, which is its child.
-  const std::string track = on_state("2", "{action: TrackSock, argSock: 0}, {action: Post}"),
-                    closes = on_state("4", "{action: Post}"),
-                    forgets = on_state("1", "{action: UntrackSock, argSock: 0}, {action: NoPost}");
+  // To TCP_SYN_SENT by the one that connects, to TCP_ESTABLISHED, and to TCP_FIN_WAIT1 by the one that closes, its
+  // child.
+  const std::string connects = on_state("7", "2", "{action: Post}"),
+                    track = on_state("7", "2", "{action: TrackSock, argSock: 0}, {action: Post}"),
+                    closes = on_state("1", "4", "{action: Post}"),
+                    forgets = on_state("2", "1", "{action: UntrackSock, argSock: 0}, {action: NoPost}");
   const auto closer_is_named = [&](const std::string& selectors) {
     const Status applied = hooks_->Apply(policy(selectors));
     EXPECT_TRUE(applied.ok()) << applied;
@@ -424,12 +428,17 @@ TEST_F(HookedPacket, TrackSockNamesTheOwnerUntilUntrackSock) {
     });
     EXPECT_EQ(Reap(owner), 0);
     std::vector<std::uint32_t> named;
-    for (const HookRecord& record : hooks_->Take()) named.push_back(record.event.pid);
-    EXPECT_EQ(named.size(), 2U);
+    std::string seen;
+    for (const HookRecord& record : hooks_->Take()) {
+      named.push_back(record.event.pid);
+      seen += fmt::format("{} to state {}, actions {}; ", record.event.pid, record.event.arguments[2].number,
+                          record.event.actions);
+    }
+    EXPECT_EQ(named.size(), 2U) << "owner " << owner << ": " << seen;
     return named.size() == 2 && named[0] == static_cast<std::uint32_t>(owner) && named[1] != named[0];
   };
   EXPECT_FALSE(closer_is_named(track + ", " + closes)) << "the owner is named instead";
-  EXPECT_TRUE(closer_is_named(on_state("2", "{action: Post}") + ", " + closes)) << "nothing is remembered";
+  EXPECT_TRUE(closer_is_named(connects + ", " + closes)) << "nothing is remembered";
   EXPECT_TRUE(closer_is_named(track + ", " + forgets + ", " + closes)) << "forgotten in TCP_ESTABLISHED";
 }
 

@@ -49,19 +49,20 @@ TEST(ParseDocuments, RefusesNothingAndTwice) {
 
 // What an older version has accepted can still be removed by its file.
 TEST(ParseDocuments, RefusesATracingPolicyThatCannotBeEnforcedButReadsItToRemoveIt) {
-  constexpr const char* kLoader =
-      "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: libraries}\nspec:\n  loader: true\n";
+  constexpr const char* kMaxData =
+      "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: libraries}\nspec:\n"
+      "  kprobes: [{call: sys_write, args: [{index: 1, type: char_buf, sizeArgIndex: 3, maxData: true}]}]\n";
   Documents documents;
-  Add("p.yaml", kLoader, &documents);
+  Add("p.yaml", kMaxData, &documents);
   EXPECT_EQ(Message(ParseDocuments(documents).status()),
-            "p.yaml:4: TracingPolicy libraries: spec.loader: Sluice does not enforce it yet");
+            "p.yaml:5: TracingPolicy libraries: spec.kprobes[0].args[0].maxData: Sluice does not enforce it yet");
   reconcile::View view = MakeView();
   const auto parsed = policy::ParseResources(
-      "p.yaml", kLoader, {.more_kinds = policy::tracing::KindParsers(policy::tracing::Reading::kParsed)});
+      "p.yaml", kMaxData, {.more_kinds = policy::tracing::KindParsers(policy::tracing::Reading::kParsed)});
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   view.resources[parsed->front().id] = parsed->front();
   v1::DeleteRequest request;
-  Add("p.yaml", kLoader, request.mutable_documents());
+  Add("p.yaml", kMaxData, request.mutable_documents());
   const auto targets = ParseTargets(request, view);
   ASSERT_TRUE(targets.ok()) << targets.status();
   ASSERT_EQ(targets->ids.size(), 1U);

@@ -82,7 +82,9 @@ TEST_F(HookPoliciesByApi, AreRefusedWithTheReason) {
   const grpc::Status wrong = Apply(Tracing("files", "kprobes: [{call: sys_nothing}]"));
   EXPECT_EQ(wrong.error_code(), Code::INVALID_ARGUMENT);
   EXPECT_THAT(wrong.error_message(), HasSubstr("p.yaml:5: TracingPolicy files: spec.kprobes[0].call: "));
-  EXPECT_EQ(Apply(Tracing("files", "loader: true")).error_code(), Code::INVALID_ARGUMENT) << "nothing enforces it";
+  const std::string whole =
+      "kprobes: [{call: sys_write, args: [{index: 1, type: char_buf, sizeArgIndex: 3, maxData: true}]}]";
+  EXPECT_EQ(Apply(Tracing("files", whole)).error_code(), Code::INVALID_ARGUMENT) << "nothing enforces it";
   kernel_.not_compiled["more"] = "line 5: spec.kprobes[0]: too many tests";
   EXPECT_THAT(Apply(Tracing("more"), /*dry_run=*/true).error_message(),
               HasSubstr("p.yaml: TracingPolicy more: line 5: spec.kprobes[0]: too many tests"));

@@ -351,14 +351,16 @@ TEST_F(KubeObjects, TracingPolicies) {
   const auto namespaced = Good(Kind::kTracingPolicyNamespaced, object("shop", good));
   EXPECT_EQ(namespaced->resource.id, (policy::ResourceId{Kind::kTracingPolicyNamespaced, {"shop", "files"}}));
 
-  EXPECT_EQ(Error(Kind::kTracingPolicy, object("", R"({"kprobes": [{"call": "sys_nothing", "syscall": true}]})")),
-            "TracingPolicy files: spec.kprobes[0].call: there is no system call \"sys_nothing\" (syscall is true unless "
-            "the hook says otherwise): write \"syscall: false\" to hook a function of the kernel");
+  EXPECT_EQ(
+      Error(Kind::kTracingPolicy, object("", R"({"kprobes": [{"call": "sys_nothing", "syscall": true}]})")),
+      "TracingPolicy files: spec.kprobes[0].call: there is no system call \"sys_nothing\" (syscall is true unless "
+      "the hook says otherwise): write \"syscall: false\" to hook a function of the kernel");
   EXPECT_THAT(Error(Kind::kTracingPolicyNamespaced, object("shop", R"({"hostSelector": {}, "kprobes": [{"call":
       "sys_openat"}]})")),
               HasSubstr("TracingPolicyNamespaced shop/files: spec.hostSelector: "));
-  EXPECT_EQ(Error(Kind::kTracingPolicy, object("", R"({"loader": true})")),
-            "TracingPolicy files: spec.loader: Sluice does not enforce it yet");
+  EXPECT_EQ(Error(Kind::kTracingPolicy, object("", R"({"kprobes": [{"call": "sys_write", "args": [
+                {"index": 1, "type": "char_buf", "sizeArgIndex": 3, "maxData": true}]}]})")),
+            "TracingPolicy files: spec.kprobes[0].args[0].maxData: Sluice does not enforce it yet");
 }
 
 }  // namespace
