@@ -46,6 +46,7 @@ Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
                 .api_refused = sources_.api_refused,
                 .kubernetes = sources_.kubernetes,
                 .kubernetes_writes = sources_.kubernetes_writes,
+                .lsm_policies = sources_.lsm_policies,
                 .hook_policies = sources_.hook_policies,
                 .hook_records = sources_.hook_records,
                 .http_dropped =

@@ -36,6 +36,7 @@ struct TelemetrySources {
   Refusals api_refused;                              // may be absent
   SourceStates kubernetes;                           // may be absent: no Kubernetes
   SourceWritesNow kubernetes_writes;                 // likewise
+  LsmPoliciesNow lsm_policies;                       // may be absent: nothing enforces them
   HookPoliciesNow hook_policies;                     // may be absent: nothing enforces them
   HookRecordsNow hook_records;                       // likewise
   const ContainerNames* containers = nullptr;        // null: no container has a name

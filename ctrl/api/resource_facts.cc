@@ -1,6 +1,7 @@
 #include "ctrl/api/resource_facts.h"
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "policy/network/evaluate.h"
 #include "telemetry/event/json.h"
@@ -100,6 +101,18 @@ v1::TracingPolicyFacts TracingFacts(const policy::ResourceId& id, const FactSour
   return facts;
 }
 
+v1::KubeArmorPolicyFacts KubeArmorFacts(const policy::Resource& resource, const FactSources& sources) {
+  if (const auto report = sources.lsm_policies.find(resource.id); report != sources.lsm_policies.end())
+    return ToFacts(*resource.lsm, report->second);
+  const std::string& holding = sources.view.holding;
+  return ToFacts(*resource.lsm, {.problem = holding.empty() ? "it is not in force" : "holding: " + holding});
+}
+
+template <typename Rules>
+void AddActions(const Rules& rules, std::set<policy::lsm::Action>* actions) {
+  for (const auto& one : rules) actions->insert(one.rule.effect.action);
+}
+
 StatusOr<std::string> FactsJson(const v1::Resource& facts) {
   switch (facts.facts_case()) {
     case v1::Resource::kWorkload:
@@ -108,6 +121,8 @@ StatusOr<std::string> FactsJson(const v1::Resource& facts) {
       return telemetry::ToJson(facts.policy());
     case v1::Resource::kTracingPolicy:
       return telemetry::ToJson(facts.tracing_policy());
+    case v1::Resource::kKubearmorPolicy:
+      return telemetry::ToJson(facts.kubearmor_policy());
     case v1::Resource::kPod:
     case v1::Resource::FACTS_NOT_SET:
       break;
@@ -137,6 +152,29 @@ v1::TracingPolicyFacts ToFacts(const hooks::PolicyReport& report) {
   return facts;
 }
 
+v1::KubeArmorPolicyFacts ToFacts(const policy::lsm::Policy& policy, const lsm::LsmPolicyReport& report) {
+  v1::KubeArmorPolicyFacts facts;
+  facts.set_state(report.problem.empty() ? "enforced" : "error");
+  facts.set_problem(report.problem);
+  std::set<policy::lsm::Action> actions;
+  AddActions(policy.process, &actions);
+  AddActions(policy.file, &actions);
+  AddActions(policy.protocols, &actions);
+  AddActions(policy.peers, &actions);
+  AddActions(policy.capabilities, &actions);
+  AddActions(policy.syscalls, &actions);
+  AddActions(policy.presets, &actions);
+  for (const policy::lsm::Action action : actions) facts.add_actions(std::string(policy::lsm::InfoOf(action).name));
+  facts.set_blocked(report.blocked);
+  facts.set_audited(report.audited);
+  facts.set_selected(static_cast<std::uint32_t>(report.workloads.size()));
+  for (const std::string& workload : report.workloads) {
+    if (static_cast<std::size_t>(facts.workloads_size()) == kMaxSelected) break;
+    facts.add_workloads(workload.empty() ? "node" : workload);
+  }
+  return facts;
+}
+
 void AddFacts(const policy::Resource& resource, const FactSources& sources, v1::Resource* out) {
   if (resource.ns) out->mutable_labels()->insert(resource.ns->labels.begin(), resource.ns->labels.end());
   if (resource.workload) {
@@ -146,6 +184,7 @@ void AddFacts(const policy::Resource& resource, const FactSources& sources, v1::
   if (resource.pod) AddPod(*resource.pod, out);
   if (resource.policy) AddPolicy(*resource.policy, sources.view, out);
   if (resource.tracing) *out->mutable_tracing_policy() = TracingFacts(resource.id, sources);
+  if (resource.lsm) *out->mutable_kubearmor_policy() = KubeArmorFacts(resource, sources);
 }
 
 StatusOr<std::string> AddStatus(const std::string& document, const v1::Resource& facts) {

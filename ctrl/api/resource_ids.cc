@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/kinds.h"
+#include "policy/kinds/kinds.h"
 #include "policy/resource/gather.h"
 
 namespace sluice::api {
@@ -83,7 +84,8 @@ StatusOr<ReadDocuments> ParseDocuments(const Documents& documents, const v1::Rea
   for (const v1::Document& document : documents) texts.push_back({document.origin(), document.yaml()});
   policy::GatheredTexts gathered = policy::Gather(texts, {.default_namespace = options.default_namespace(),
                                                           .skip_unknown = options.skip_unknown(),
-                                                          .more_kinds = policy::tracing::KindParsers(reading)});
+                                                          .more_kinds = policy::MoreKinds(reading),
+                                                          .lenient = options.lenient()});
   SL_RETURN_IF_ERROR(gathered.FirstError());
   if (gathered.resources.empty()) return InvalidError("the documents have no resource");
   return ReadDocuments{std::move(gathered.resources), std::move(gathered.origins), std::move(gathered.notices)};
@@ -92,7 +94,7 @@ StatusOr<ReadDocuments> ParseDocuments(const Documents& documents, const v1::Rea
 Status InItsFile(const Status& refusal, const ReadDocuments& read) {
   for (std::size_t i = 0; i < read.resources.size(); ++i) {
     const policy::Resource& resource = read.resources[i];
-    if (resource.tracing && Message(refusal).starts_with(resource.id.ToString() + ": "))
+    if ((resource.tracing || resource.lsm) && Message(refusal).starts_with(resource.id.ToString() + ": "))
       return Annotate(refusal, read.origins[i]);
   }
   return refusal;

@@ -12,6 +12,7 @@
 #include "ctrl/api/status.h"
 #include "ctrl/api/workload_programs.h"
 #include "ctrl/explain/explain.h"
+#include "ctrl/explain/operation.h"
 #include "telemetry/event/flow_text.h"
 #include "telemetry/flow/event_reader.h"
 
@@ -142,13 +143,17 @@ sluice::Status Service::ListResources(const v1::GetRequest& request, const KindS
                                       const Emit& emit) const {
   const auto view = sources_.controller->view();
   SL_ASSIGN_OR_RETURN(const policy::Quarantine quarantine, sources_.controller->quarantine());
-  const bool has_hooks =
-      sources_.hooks != nullptr && std::find(policy::kTracingKinds.begin(), policy::kTracingKinds.end(),
-                                             selection.kinds.front()) != policy::kTracingKinds.end();
+  const auto is_one_of = [&](const auto& kinds) {
+    return std::find(kinds.begin(), kinds.end(), selection.kinds.front()) != kinds.end();
+  };
+  const bool has_hooks = sources_.hooks != nullptr && is_one_of(policy::kTracingKinds);
   const hooks::PolicyReports hook_policies = has_hooks ? sources_.hooks->reports() : hooks::PolicyReports();
+  const bool has_lsm = sources_.lsm != nullptr && is_one_of(policy::kKubeArmorKinds);
+  const lsm::LsmReports lsm_policies = has_lsm ? sources_.lsm->reports() : lsm::LsmReports();
   for (const auto& [id, resource] : view->resources) {
     if (!IsWanted(id, request, selection)) continue;
-    SL_ASSIGN_OR_RETURN(auto converted, ToResource(resource, {*view, quarantine, hook_policies}, request));
+    SL_ASSIGN_OR_RETURN(auto converted,
+                        ToResource(resource, {*view, quarantine, hook_policies, lsm_policies}, request));
     if (!emit(ToObject(std::move(converted), &v1::Object::mutable_resource))) break;
   }
   return OkStatus();
@@ -199,6 +204,20 @@ grpc::Status Service::Explain(grpc::ServerContext* context, const v1::ExplainReq
   return grpc::Status::OK;
 }
 
+grpc::Status Service::ExplainOperation(grpc::ServerContext* context, const v1::ExplainOperationRequest* request,
+                                       v1::OperationExplanation* reply) {
+  SL_BEGIN_CALL(call, context, kAnswer);
+  const auto view = sources_.controller->view();
+  WorkloadPrograms programs(sources_.telemetry->processes());
+  auto explanation = explain::ExplainOperation(
+      view->resources, sources_.constants.node(), *request,
+      [&](const policy::ObjectName& workload, const std::string& path) { return programs.Find(workload, path); });
+  if (!explanation.ok()) return ToGrpc(explanation.status());
+  *reply = *std::move(explanation);
+  reply->set_revision(view->revision);
+  return grpc::Status::OK;
+}
+
 grpc::Status Service::Quarantine(grpc::ServerContext* context, const v1::QuarantineRequest* request,
                                  v1::QuarantineReply* reply) {
   const char* const action = request->release() ? "release" : "quarantine";
@@ -232,6 +251,7 @@ grpc::Status Service::Status(grpc::ServerContext* context, const v1::StatusReque
   }
   for (const policy::Prefix& peer : quarantine->allow) reply->mutable_quarantine()->add_allow(peer.ToString());
   if (sources_.hooks != nullptr) AddHookPolicies(sources_.hooks->reports(), reply);
+  if (sources_.lsm != nullptr) AddLsmPolicies(sources_.lsm->reports(), *sources_.controller->view(), reply);
   if (sources_.kubernetes) AddSources(sources_.kubernetes_server, sources_.kubernetes(), reply->mutable_kubernetes());
   const sluice::Status added = AddNumbers(*sources_.controller->view(), *sources_.datapath, *sources_.telemetry, reply);
   if (added.ok() && sources_.tunnels) AddTunnels(sources_.tunnels(), reply);

@@ -22,6 +22,7 @@ struct ServiceSources {
   telemetry::Telemetry* telemetry = nullptr;
   datapath::PathReader* datapath = nullptr;
   const hooks::HookController* hooks = nullptr;  // null: nothing enforces hook policies
+  const lsm::LsmController* lsm = nullptr;       // null: nothing enforces KubeArmor policies
   v1::AgentStatus constants;                     // what does not change while the agent runs
   std::string kubernetes_server;                 // URL; with `kubernetes`
   telemetry::SourceStates kubernetes;            // empty: the agent runs without Kubernetes
@@ -44,6 +45,8 @@ class Service final : public v1::Sluice::Service {
   grpc::Status Delete(grpc::ServerContext*, const v1::DeleteRequest*, v1::DeleteReply*) override;
   grpc::Status Get(grpc::ServerContext*, const v1::GetRequest*, grpc::ServerWriter<v1::Object>*) override;
   grpc::Status Explain(grpc::ServerContext*, const v1::ExplainRequest*, v1::Explanation*) override;
+  grpc::Status ExplainOperation(grpc::ServerContext*, const v1::ExplainOperationRequest*,
+                                v1::OperationExplanation*) override;
   grpc::Status Quarantine(grpc::ServerContext*, const v1::QuarantineRequest*, v1::QuarantineReply*) override;
   grpc::Status Observe(grpc::ServerContext*, const v1::ObserveRequest*, grpc::ServerWriter<v1::Event>*) override;
   grpc::Status Top(grpc::ServerContext*, const v1::TopRequest*, v1::TopReply*) override;

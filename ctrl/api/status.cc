@@ -142,6 +142,15 @@ void AddHookPolicies(const hooks::PolicyReports& reports, v1::AgentStatus* statu
   }
 }
 
+void AddLsmPolicies(const lsm::LsmReports& reports, const reconcile::View& view, v1::AgentStatus* status) {
+  for (const auto& [id, report] : reports) {
+    if (!view.resources.contains(id)) continue;  // it goes or comes just now
+    v1::AgentStatus::KubeArmorPolicy& out = *status->add_kubearmor_policies();
+    *out.mutable_ref() = ToRef(id);
+    *out.mutable_facts() = ToFacts(*view.resources.at(id).lsm, report);
+  }
+}
+
 void AddTunnels(const Tunnels& tunnels, v1::AgentStatus* status) {
   for (v1::AgentStatus::Program& program : *status->mutable_programs()) {
     const auto over = tunnels.find(program.ifindex());

@@ -20,6 +20,7 @@ void AddSources(const std::string& server, const std::vector<telemetry::SourceSt
                 v1::AgentStatus::Kubernetes* kubernetes);
 
 void AddHookPolicies(const hooks::PolicyReports& reports, v1::AgentStatus* status);
+void AddLsmPolicies(const lsm::LsmReports& reports, const reconcile::View& view, v1::AgentStatus* status);
 
 // Tunnels by the number of the uplink that carries them: "vxlan flannel.1".
 using Tunnels = std::map<std::uint32_t, std::vector<std::string>>;

@@ -111,6 +111,14 @@ bool IsTracing(Kind kind) {
   return std::find(policy::kTracingKinds.begin(), policy::kTracingKinds.end(), kind) != policy::kTracingKinds.end();
 }
 
+// Another value means the default, as in KubeArmor: the namespace must not be lost for it.
+void CopyPostures(const JsonElement& annotations, YamlNode& to) {
+  for (const char* name : policy::kPostureAnnotations) {
+    const std::string_view posture = StringOf(annotations, name);
+    if (posture == "audit" || posture == "block") AddTo(to, name, NewString(posture));
+  }
+}
+
 // The document with the fields that the parsers read. Null: it is nested too deep.
 Tree CopyObject(Kind kind, const JsonElement& object, const std::optional<KubePod>& pod) {
   Tree root = NewMap();
@@ -121,11 +129,14 @@ Tree CopyObject(Kind kind, const JsonElement& object, const std::optional<KubePo
     for (const char* key : {"name", "namespace", "uid", "labels"}) {
       if (!CopyField(*metadata, key, *copy)) return nullptr;
     }
-    if (const auto annotations = FieldOf(*metadata, "annotations");
-        annotations && FieldOf(*annotations, policy::kConfigHashAnnotation)) {
+    if (const auto annotations = FieldOf(*metadata, "annotations")) {
       const Tree kept = NewMap();
-      if (!CopyField(*annotations, policy::kConfigHashAnnotation, *kept)) return nullptr;
-      AddTo(*copy, "annotations", kept);
+      if (FieldOf(*annotations, policy::kConfigHashAnnotation) &&
+          !CopyField(*annotations, policy::kConfigHashAnnotation, *kept)) {
+        return nullptr;
+      }
+      if (kind == Kind::kNamespace) CopyPostures(*annotations, *kept);
+      if (!kept->entries.empty()) AddTo(*copy, "annotations", kept);
     }
     if (pod && !CopyController(*metadata, *copy)) return nullptr;
     AddTo(*root, "metadata", copy);
@@ -173,6 +184,10 @@ Status ParseRoot(const policy::Field& root, const std::vector<policy::KindParser
     case Kind::kTracingPolicy:
     case Kind::kTracingPolicyNamespaced:
       return InvalidError("{}: this reader does not know the kind", policy::KindName(resource.id.kind));
+    case Kind::kKubeArmorPolicy:
+    case Kind::kKubeArmorHostPolicy:
+    case Kind::kKubeArmorClusterPolicy:
+      return InvalidError("{}: it is not read from the API server", policy::KindName(resource.id.kind));
   }
   return OkStatus();
 }

@@ -20,6 +20,9 @@ ResourceSpec SpecOf(policy::Kind kind) {
       return {.name = "tracingpoliciesnamespaced.cilium.io",
               .path = "/apis/cilium.io/v1alpha1/tracingpoliciesnamespaced"};
     case policy::Kind::kWorkload:
+    case policy::Kind::kKubeArmorPolicy:
+    case policy::Kind::kKubeArmorHostPolicy:
+    case policy::Kind::kKubeArmorClusterPolicy:
       break;
   }
   return {};

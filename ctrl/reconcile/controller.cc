@@ -56,9 +56,11 @@ class Controller::Attaching {
   Controller* const controller_;
 };
 
-Controller::Controller(datapath::Enforcer* datapath, Node node, Save save, hooks::HookController* hooks)
+Controller::Controller(datapath::Enforcer* datapath, Node node, Save save, hooks::HookController* hooks,
+                       lsm::LsmController* lsm)
     : datapath_(datapath),
       hooks_(hooks),
+      lsm_(lsm),
       node_(std::move(node)),
       save_(save),
       planner_(datapath, &node_),
@@ -461,6 +463,7 @@ Status Controller::Carry(const Plan& plan, const StateChange& change, Saving sav
   SL_RETURN_IF_ERROR(quarantines_.Enforce(plan.node_view->ids));
   // Before a workload is attached, which its start waits for.
   if (hooks_ != nullptr) SL_RETURN_IF_ERROR(hooks_->Enforce(HooksOf(plan, change, saving)));
+  if (lsm_ != nullptr) SL_RETURN_IF_ERROR(lsm_->Enforce(HooksOf(plan, change, saving)));
   const policy::Tables& tables = plan.view->compiled.tables;
   // The pods of a node that nothing was enforced on may be at work: they lose no packet when the tables come first.
   const bool is_first = !restored_ && in_force_before_.empty();
@@ -488,15 +491,17 @@ hooks::HookController::Change Controller::HooksOf(const Plan& plan, const StateC
                                          .refuses = saving == Saving::kMust,
                                          .same_workloads = restored_ && plan.node_view == node_view_};
   for (const policy::Resource& resource : change.puts) {
-    if (resource.tracing) of_hooks.asked_for.insert(resource.id);
+    if (resource.tracing || resource.lsm) of_hooks.asked_for.insert(resource.id);
   }
   return of_hooks;
 }
 
 Status Controller::CheckHooks(const Plan& plan, const StateChange& change) const {
-  if (hooks_ != nullptr) return hooks_->Check(HooksOf(plan, change, Saving::kMust));
+  if (hooks_ != nullptr) SL_RETURN_IF_ERROR(hooks_->Check(HooksOf(plan, change, Saving::kMust)));
+  if (lsm_ != nullptr) SL_RETURN_IF_ERROR(lsm_->Check(HooksOf(plan, change, Saving::kMust)));
   for (const policy::Resource& resource : change.puts) {
-    if (!resource.tracing) continue;
+    const bool is_enforced = (!resource.tracing || hooks_ != nullptr) && (!resource.lsm || lsm_ != nullptr);
+    if (is_enforced) continue;
     return MakeError(absl::StatusCode::kFailedPrecondition, "{}: this agent enforces no such policies",
                      resource.id.ToString());
   }
@@ -504,12 +509,18 @@ Status Controller::CheckHooks(const Plan& plan, const StateChange& change) const
 }
 
 void Controller::PutBackHooks() {
-  if (hooks_ == nullptr || !restored_) return;
+  if (!restored_) return;
   const std::shared_ptr<const View> before = view();
-  if (Status status =
-          hooks_->Enforce({.resources = before->resources, .bindings = node_view_->found, .settings = hook_settings_});
-      !status.ok())
-    LogError("restore the hook policies after a refused change: {}", Message(status));
+  const auto put_back = [&](const Status& status, const char* what) {
+    if (!status.ok()) LogError("restore the {} after a refused change: {}", what, Message(status));
+  };
+  if (hooks_ != nullptr) {
+    put_back(
+        hooks_->Enforce({.resources = before->resources, .bindings = node_view_->found, .settings = hook_settings_}),
+        "hook policies");
+  }
+  if (lsm_ != nullptr)
+    put_back(lsm_->Enforce({.resources = before->resources, .bindings = node_view_->found}), "KubeArmor policies");
 }
 
 // After a look at all of them, all interfaces; else those that are not described as before. What follows the node or

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "ctrl/hooks/hook_controller.h"
+#include "ctrl/lsm/lsm_controller.h"
 #include "ctrl/reconcile/decision_memory.h"
 #include "ctrl/reconcile/edit_queue.h"
 #include "ctrl/reconcile/planner.h"
@@ -34,8 +35,10 @@ class Controller {
  public:
   using Save = SaveChange;
 
-  // `datapath` and `hooks` outlive the controller. `hooks` null: changes with a TracingPolicy are refused.
-  Controller(datapath::Enforcer* datapath, Node node, Save save, hooks::HookController* hooks = nullptr);
+  // What the pointers point to outlives the controller. `hooks` null: changes with a TracingPolicy are refused; `lsm`
+  // null: those with a KubeArmor policy.
+  Controller(datapath::Enforcer* datapath, Node node, Save save, hooks::HookController* hooks = nullptr,
+             lsm::LsmController* lsm = nullptr);
 
   // The resources of the sources at a start. An error: the source is used and could not be read, and why.
   struct Given {
@@ -59,8 +62,9 @@ class Controller {
   // addresses cannot be found (NotFound or FailedPrecondition, as node::Bind), or when a resource to remove does not
   // exist. Returns the revision, which stays the same if the API already had these documents. After a refusal, those of
   // its workloads that were not enforced on before are closed and listed as unbound, until they are applied again or
-  // deleted, also after a restart. A TracingPolicy that cannot be enforced refuses a change that brings it, and the
-  // change of a directory; elsewhere it is in error (hooks::HookController) and stops nothing else.
+  // deleted, also after a restart. A TracingPolicy or KubeArmor policy that cannot be enforced refuses a change that
+  // brings it, and the change of a directory; elsewhere it is in error (hooks::HookController, lsm::LsmController) and
+  // stops nothing else.
   StatusOr<std::uint64_t> Apply(const std::vector<policy::Resource>& resources);
   StatusOr<std::uint64_t> Delete(const std::vector<policy::ResourceId>& ids, Missing missing = Missing::kRefused);
   // Whether such a change would be refused, as far as can be known without touching the kernel or the store. Changes
@@ -171,6 +175,7 @@ class Controller {
 
   datapath::Enforcer* const datapath_;
   hooks::HookController* const hooks_;  // may be null
+  lsm::LsmController* const lsm_;
   const Node node_;
   const Save save_;
   mutable std::mutex mutex_;

@@ -9,8 +9,8 @@
 #include <filesystem>
 #include <optional>
 
+#include "policy/kinds/kinds.h"
 #include "policy/resource/parser.h"
-#include "policy/tracing/parser.h"
 
 namespace sluice::reconcile {
 namespace {
@@ -84,8 +84,9 @@ std::optional<policy::Kind> FindKind(const std::string& api_version, const std::
 
 StatusOr<policy::Resource> ParseRow(const std::string& path, const ResourceId& id, const std::string& yaml) {
   SL_ASSIGN_OR_RETURN(auto parsed,
-                      policy::ParseResources(
-                          path, yaml, {.more_kinds = policy::tracing::KindParsers(policy::tracing::Reading::kParsed)}));
+                      policy::ParseResources(path, yaml,
+                                             {.more_kinds = policy::MoreKinds(policy::tracing::Reading::kParsed),
+                                              .lenient = true}));  // what was accepted so must be read again
   if (parsed.size() != 1 || parsed.front().id != id) return InvalidError("{}: it is not {}", path, id.ToString());
   return std::move(parsed.front());
 }

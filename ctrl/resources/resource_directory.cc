@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "base/fd.h"
+#include "policy/kinds/kinds.h"
 
 namespace sluice::resources {
 namespace {
@@ -91,8 +92,7 @@ std::vector<policy::SourceText> TextsOf(const std::vector<ResourceFile>& files) 
 
 StatusOr<policy::ResourceMap> ReadResourceDirectory(const std::string& directory, policy::tracing::Reading reading) {
   SL_ASSIGN_OR_RETURN(const auto files, ReadResourceFiles(directory));
-  policy::GatheredTexts gathered =
-      policy::Gather(TextsOf(files), {.more_kinds = policy::tracing::KindParsers(reading)});
+  policy::GatheredTexts gathered = policy::Gather(TextsOf(files), {.more_kinds = policy::MoreKinds(reading)});
   SL_RETURN_IF_ERROR(gathered.FirstError());
   policy::ResourceMap resources;
   for (policy::Resource& resource : gathered.resources) resources[resource.id] = std::move(resource);

@@ -17,8 +17,7 @@ StatusOr<ExitCode> Check(const ResourceArgs& args) {
   }
   std::string text;
   for (const std::string& problem : read.problems) text += problem + "\n";
-  if (text.empty())
-    text = fmt::format("{} objects in {} files: all right\n", read.resources.size() + read.checked, files.size());
+  if (text.empty()) text = fmt::format("{} objects in {} files: all right\n", read.resources.size(), files.size());
   SL_RETURN_IF_ERROR(WriteOut(text));
   return read.problems.empty() ? ExitCode::kDone : ExitCode::kFailed;
 }
@@ -31,9 +30,6 @@ void AddCheck(CLI::App& app, CommandLine& line) {
       "check", "find what apply would refuse: offline, all errors at once, a line each. Exit 0: no errors, 1: errors");
   verb->alias("validate");
   AddResourceArgs(*verb, *args)->required();
-  verb->add_flag("--lenient", args->lenient,
-                 "accept KubeArmor policies with unknown or misspelt keys: each is printed, and has no effect. Other "
-                 "kinds are checked as without it");
   verb->callback([&line, args] {
     line.run = [&line, args] {
       if (args->default_namespace.empty()) args->default_namespace = line.ns;

@@ -120,6 +120,15 @@ StatusOr<v1::DeleteReply> Client::Delete(const v1::DeleteRequest& request) {
   return reply;
 }
 
+StatusOr<v1::OperationExplanation> Client::ExplainOperation(const v1::ExplainOperationRequest& request) {
+  SL_RETURN_IF_ERROR(usable_);
+  grpc::ClientContext context;
+  SetTimeout(&context, kAnswerTimeout);
+  v1::OperationExplanation explanation;
+  SL_RETURN_IF_ERROR(Convert(stub_->ExplainOperation(&context, request, &explanation)));
+  return explanation;
+}
+
 StatusOr<v1::Explanation> Client::Explain(const v1::ExplainRequest& request) {
   SL_RETURN_IF_ERROR(usable_);
   grpc::ClientContext context;

@@ -32,6 +32,7 @@ class Client {
   StatusOr<v1::ApplyReply> Apply(const v1::ApplyRequest& request);
   StatusOr<v1::DeleteReply> Delete(const v1::DeleteRequest& request);
   StatusOr<v1::Explanation> Explain(const v1::ExplainRequest& request);
+  StatusOr<v1::OperationExplanation> ExplainOperation(const v1::ExplainOperationRequest& request);
   StatusOr<v1::QuarantineReply> Quarantine(const v1::QuarantineRequest& request);
   StatusOr<v1::AgentStatus> ReadStatus();
   StatusOr<v1::TopReply> Top(const v1::TopRequest& request);

@@ -107,6 +107,17 @@ std::string TracingText(const v1::TracingPolicyFacts& facts) {
   return text + Section("Hooks", hooks, "none are in force");
 }
 
+std::string KubeArmorText(const v1::KubeArmorPolicyFacts& facts) {
+  std::string text =
+      Line("State", StateText(facts)) + Line("Actions", fmt::format("{}", fmt::join(facts.actions(), ", ")));
+  text += Line("Blocked", std::to_string(facts.blocked())) + Line("Audited", std::to_string(facts.audited()));
+  std::vector<std::string> workloads = ToVector(facts.workloads());
+  if (facts.selected() > workloads.size()) {
+    workloads.push_back(fmt::format("and {} more", facts.selected() - workloads.size()));
+  }
+  return text + Section("Workloads of this node that it is for", workloads, "none");
+}
+
 }  // namespace
 
 StatusOr<std::string> DescribeText(const v1::Resource& resource, const std::vector<v1::Event>& flows) {
@@ -123,6 +134,8 @@ StatusOr<std::string> DescribeText(const v1::Resource& resource, const std::vect
     }
     case v1::Resource::kTracingPolicy:
       return text + TracingText(resource.tracing_policy());
+    case v1::Resource::kKubearmorPolicy:
+      return text + KubeArmorText(resource.kubearmor_policy());
     case v1::Resource::FACTS_NOT_SET:
       break;
   }

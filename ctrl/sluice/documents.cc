@@ -16,6 +16,7 @@ Status FillDocuments(const ResourceArgs& args, Documents* documents, v1::ReadOpt
   }
   read->set_default_namespace(args.default_namespace);
   read->set_skip_unknown(args.skip_unknown);
+  read->set_lenient(args.lenient);
   return OkStatus();
 }
 

@@ -8,9 +8,9 @@
 #include "ctrl/sluice/run_program.h"
 #include "ctrl/sluice/temporary_files.h"
 #include "ctrl/sluice/verb.h"
+#include "policy/kinds/kinds.h"
 #include "policy/resource/parser.h"
 #include "policy/resource/yaml.h"
-#include "policy/tracing/parser.h"
 #include "telemetry/event/flow_text.h"
 
 namespace sluice::client {
@@ -57,8 +57,7 @@ Status CheckSame(const std::string& text, const v1::ResourceRef& ref) {
   SL_RETURN_IF_ERROR(policy::CheckCharacters("edit", text));
   SL_ASSIGN_OR_RETURN(
       const auto parsed,
-      policy::ParseResources("edit", text,
-                             {.more_kinds = policy::tracing::KindParsers(policy::tracing::Reading::kParsed)}));
+      policy::ParseResources("edit", text, {.more_kinds = policy::MoreKinds(policy::tracing::Reading::kParsed)}));
   const bool is_same = parsed.size() == 1 && ResourceName(ref) == parsed.front().id.ToString() &&
                        ref.api_version() == policy::KindApiVersion(parsed.front().id.kind);
   return is_same ? OkStatus()
@@ -117,7 +116,9 @@ void AddEdit(CLI::App& app, CommandLine& line) {
   CLI::App* verb = app.add_subcommand(
       "edit",
       "edit a resource's document in $VISUAL, $EDITOR or vi; it is applied if changed, and shown again if refused");
-  verb->add_option("kind", options->kind, "workload, pod, namespace, networkpolicy, tracingpolicy, ...")->required();
+  verb->add_option("kind", options->kind,
+                   "workload, pod, namespace, networkpolicy, tracingpolicy, kubearmorpolicy, ...")
+      ->required();
   verb->add_option("name", options->name, "its name, also as namespace/name")->required();
   verb->add_option("-n,--namespace", options->ns, "of a name without one; default: \"default\"");
   verb->callback([&line, options] {

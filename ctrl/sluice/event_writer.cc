@@ -10,16 +10,22 @@
 #include "telemetry/event/event_time.h"
 #include "telemetry/event/flow_text.h"
 #include "telemetry/event/json.h"
+#include "telemetry/kubearmor/kubearmor_event.h"
 #include "telemetry/tetragon/tetragon_event.h"
 
 namespace sluice::client {
 
 StatusOr<EventWriter> EventWriter::Make(const std::string& output, const std::string& fields) {
-  static const std::map<std::string, Form> forms = {{"compact", Form::kCompact}, {"table", Form::kCompact},
-                                                    {"wide", Form::kWide},       {"dict", Form::kDict},
-                                                    {"json", Form::kJson},       {kTetragonJson, Form::kTetragon}};
+  static const std::map<std::string, Form> forms = {{"compact", Form::kCompact},
+                                                    {"table", Form::kCompact},
+                                                    {"wide", Form::kWide},
+                                                    {"dict", Form::kDict},
+                                                    {"json", Form::kJson},
+                                                    {kTetragonJson, Form::kTetragon},
+                                                    {kKubeArmorJson, Form::kKubeArmor}};
   const auto form = forms.find(output);
-  if (form == forms.end()) return InvalidError("-o {}: there are compact, wide, dict, json and tetragon-json", output);
+  if (form == forms.end())
+    return InvalidError("-o {}: there are compact, wide, dict, json, tetragon-json and kubearmor-json", output);
   EventWriter writer(form->second);
   if (fields.empty()) return writer;
   if (writer.form_ != Form::kJson && writer.form_ != Form::kDict) {
@@ -41,8 +47,9 @@ std::string EventWriter::ToLine(const v1::Event& event) {
 StatusOr<std::string> EventWriter::ToText(v1::Event event) {
   if (form_ == Form::kCompact || form_ == Form::kWide) return ToLine(event);
   if (mask_ && !mask_->Trim(&event)) return std::string();
-  if (form_ == Form::kTetragon) {
-    SL_ASSIGN_OR_RETURN(const std::string json, telemetry::ToTetragonJson(event));
+  if (form_ == Form::kTetragon || form_ == Form::kKubeArmor) {
+    SL_ASSIGN_OR_RETURN(const std::string json, form_ == Form::kTetragon ? telemetry::ToTetragonJson(event)
+                                                                         : telemetry::ToKubeArmorJson(event));
     return json.empty() ? json : json + "\n";
   }
   if (form_ == Form::kJson) {

@@ -4,6 +4,7 @@
 #include "ctrl/resources/offline_snapshot.h"
 #include "ctrl/sluice/client.h"
 #include "ctrl/sluice/explain_drop_reason.h"
+#include "ctrl/sluice/explain_operation.h"
 #include "ctrl/sluice/explain_text.h"
 #include "ctrl/sluice/offline.h"
 #include "ctrl/sluice/service_port.h"
@@ -24,23 +25,8 @@ struct ExplainOptions {
   std::string drop_reason;
   bool all_drop_reasons = false;
   ResourceArgs resources;
+  OperationOptions operation;
 };
-
-// A controller of pods (Deployment, ...) may be given by its own name, if no pod has that name.
-std::string PodsOf(const policy::Snapshot& snapshot, const std::string& end) {
-  const std::size_t slash = end.find('/');
-  if (slash == std::string::npos || snapshot.FindByName({end.substr(0, slash), end.substr(slash + 1)}) != nullptr) {
-    return end;
-  }
-  std::vector<std::string> found;
-  for (const policy::Endpoint& endpoint : snapshot.endpoints) {
-    const std::string& name = endpoint.name.name;
-    if (endpoint.name.ns == end.substr(0, slash) && name.ends_with(end.substr(slash))) {
-      found.push_back(endpoint.name.ToString());
-    }
-  }
-  return found.size() == 1 ? found.front() : end;
-}
 
 Status SetPort(const std::string& text, const FindPorts& find, v1::ExplainRequest& request) {
   SL_ASSIGN_OR_RETURN(const ProtocolPort port, ResolvePort(text, request.to(), find));
@@ -59,8 +45,8 @@ StatusOr<v1::Explanation> ExplainOffline(const ResourceArgs& args, const std::st
   for (const std::string& notice : read.notices) Tell(notice);
   const auto assumed = resources::AssumeAddresses(read.resources);
   SL_ASSIGN_OR_RETURN(const auto snapshot, InFiles(resources::SnapshotOf(read.resources)));
-  request.set_from(PodsOf(*snapshot, request.from()));
-  request.set_to(PodsOf(*snapshot, request.to()));
+  request.set_from(PodsOf(read.resources, request.from()));
+  request.set_to(PodsOf(read.resources, request.to()));
   for (const resources::AssumedAddress& one : assumed) {
     const std::string name = one.name.ToString();
     if (name != request.from() && name != request.to()) continue;
@@ -93,6 +79,11 @@ StatusOr<ExitCode> ExplainDropReason(const ExplainOptions& options) {
 
 StatusOr<ExitCode> Explain(const AgentAddress& server, const ExplainOptions& options) {
   if (options.all_drop_reasons || !options.drop_reason.empty()) return ExplainDropReason(options);
+  if (options.operation.asked()) {
+    return ExplainOperation(
+        server, options.operation,
+        {.from = options.from, .process = options.process, .output = options.output, .resources = options.resources});
+  }
   for (const auto& [name, value] :
        {std::pair{"--from", options.from}, {"--to", options.to}, {"--port", options.port}}) {
     if (value.empty()) return InvalidError("explain: {} is missing: give --from, --to and --port", name);
@@ -119,8 +110,8 @@ StatusOr<ExitCode> Explain(const AgentAddress& server, const ExplainOptions& opt
 
 void AddExplain(CLI::App& app, CommandLine& line) {
   const auto options = std::make_shared<ExplainOptions>();
-  CLI::App* verb =
-      app.add_subcommand("explain", "is a flow allowed, and by which policies? Exit 0: allowed, 3: denied");
+  CLI::App* verb = app.add_subcommand(
+      "explain", "is a flow, a program or a file allowed, and by which policies? Exit 0: allowed, 3: denied");
   verb->add_option("--from", options->from,
                    "namespace/name of a workload or pod, an IP address, `node` (this node itself), or `world`: an "
                    "outside address that is in no ipBlock except 0.0.0.0/0 and ::/0");
@@ -128,13 +119,14 @@ void AddExplain(CLI::App& app, CommandLine& line) {
   verb->add_option(
       "--port", options->port,
       "the server's port: 80/TCP, 53/UDP, 80 (TCP), ICMP, ICMPv6, or the name that --to gives it: http, dns/UDP");
-  CLI::Option* process =
-      verb->add_option("--process", options->process, "path of the program, or of the script, that sends");
+  CLI::Option* process = verb->add_option(
+      "--process", options->process, "path of the program, or of the script, that sends, or that executes or opens");
   verb->add_option("--ancestor", options->ancestors,
                    "path of a program or script among that process's ancestors; repeatable; default: it has none")
       ->needs(process)
       ->allow_extra_args(false);
   verb->add_option("--listener", options->listener, "path of the program, or of the script, that listens");
+  AddOperationOptions(*verb, options->operation);
   AddResourceOptions(*verb, options->resources);
   verb->add_option(
       "--resources", options->resources.paths,

@@ -68,7 +68,39 @@ std::string DirectionText(const char* name, const char* option, const End& end,
   return text;
 }
 
+const char* OperationWords(const std::string& operation) {
+  if (operation == "EXECUTE") return "executes";
+  return operation == "OPEN_FOR_WRITING" ? "opens for writing" : "opens";
+}
+
+std::string FindingText(const v1::OperationExplanation::Finding& finding) {
+  const v1::PolicyRef& policy = finding.policy();
+  std::string text = fmt::format("{} {} {}: {}", policy.kind(), telemetry::PolicyName(policy), policy.rule(),
+                                 fmt::join(finding.actions(), ", "));
+  if (policy.effect() == v1::PolicyRef::DEFAULT_DENY) text += " by the default posture of this rule's allow list";
+  if (policy.would() == v1::PolicyRef::DEFAULT_DENY) text += " by the default posture of this rule's allow list";
+  if (!finding.hook().empty()) text += ", at " + finding.hook();
+  if (finding.unknown_size() != 0)
+    text += fmt::format(", if what is not known here holds: {}", fmt::join(finding.unknown(), ", "));
+  if (finding.monitor()) text += " (monitor: it only counts)";
+  return "  " + Printable(text) + "\n";
+}
+
 }  // namespace
+
+std::string OperationText(const v1::OperationExplanation& explanation) {
+  std::string text = explanation.allowed() ? "allowed\n" : "denied\n";
+  const std::string by = explanation.revision() == 0 ? std::string("by the given resources")
+                                                     : fmt::format("by policy revision {}", explanation.revision());
+  const std::string program = explanation.program().empty() ? "a program that is not known" : explanation.program();
+  text += Printable(fmt::format("{}: {} {} {}, {}", explanation.from(), program,
+                                OperationWords(explanation.operation()), explanation.path(), by)) +
+          "\n" + Printable(explanation.reason()) + "\n";
+  for (const auto& finding : explanation.findings()) text += FindingText(finding);
+  for (const std::string& note : explanation.notes()) text += "note: " + Printable(note) + "\n";
+  for (const v1::ProgramLink& link : explanation.links()) text += "note: " + telemetry::LinkText(link) + "\n";
+  return text;
+}
 
 std::string ExplanationText(const v1::Explanation& explanation) {
   std::string text = explanation.allowed() ? "allowed\n" : "denied\n";

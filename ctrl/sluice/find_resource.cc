@@ -9,7 +9,8 @@ StatusOr<std::vector<v1::Resource>> FindResources(Client& client, const std::str
   SL_ASSIGN_OR_RETURN(const api::KindSelection selection, api::ParseKind(kind));
   if (selection.listing != api::Listing::kResources) {
     return InvalidError(
-        "{}: only workloads, pods, namespaces and the policies of networks and of tracing have documents", kind);
+        "{}: only workloads, pods, namespaces and the policies of networks, of tracing and of KubeArmor have documents",
+        kind);
   }
   const bool in_namespace = policy::IsNamespaced(selection.kinds.front());
   v1::GetRequest request;

@@ -209,7 +209,8 @@ void AddGet(CLI::App& app, CommandLine& line) {
   CLI::App* verb = app.add_subcommand("get", "list what the agent has");
   verb->add_option("kind", options->kinds,
                    "workloads, pods, namespaces, networkpolicies, clusternetworkpolicies, tracingpolicies, "
-                   "tracingpoliciesnamespaced, identities, rulesets, processes or flows; several by commas")
+                   "tracingpoliciesnamespaced, kubearmorpolicies, kubearmorhostpolicies, kubearmorclusterpolicies, "
+                   "identities, rulesets, processes or flows; several by commas")
       ->required();
   verb->add_option("name", options->names,
                    "only objects with these names, also as namespace/name; for processes, the names of workloads");

@@ -78,6 +78,16 @@ Cells TracingCells(const v1::Object& object) {
   return cells;
 }
 
+Cells KubeArmorCells(const v1::Object& object) {
+  const v1::Resource& resource = object.resource();
+  const v1::KubeArmorPolicyFacts& facts = resource.kubearmor_policy();
+  Cells cells{resource.ref().name(),           StateText(facts),
+              ListText(facts.actions()),       std::to_string(facts.selected()),
+              std::to_string(facts.blocked()), std::to_string(facts.audited())};
+  if (!resource.ref().namespace_().empty()) cells.insert(cells.begin(), resource.ref().namespace_());
+  return cells;
+}
+
 Cells IdentityCells(const v1::Object& object) {
   const v1::Identity& identity = object.identity();
   return {std::to_string(identity.id()), identity.description(), SomeOf(identity.addresses(), ",")};
@@ -102,6 +112,10 @@ Cells MoreOfPod(const v1::Object& object) { return {OwnerCell(object.resource().
 
 Cells WorkloadsOfPolicy(const v1::Object& object) { return {ListText(object.resource().policy().workloads())}; }
 
+Cells WorkloadsOfKubeArmor(const v1::Object& object) {
+  return {ListText(object.resource().kubearmor_policy().workloads())};
+}
+
 struct Layout {
   std::vector<Column> columns;
   ToCells cells = nullptr;
@@ -111,6 +125,15 @@ struct Layout {
 
 std::vector<Column> TracingColumns() {
   return {{"NAME"}, {"STATE"}, {"HOOKS"}, {"MEMORY", Align::kRight}, {"MATCHES", Align::kRight}, {"ACTIONS"}};
+}
+
+std::vector<Column> KubeArmorColumns() {
+  return {{"NAME"},
+          {"STATE"},
+          {"ACTIONS"},
+          {"WORKLOADS", Align::kRight},
+          {"BLOCKED", Align::kRight},
+          {"AUDITED", Align::kRight}};
 }
 
 Layout LayoutOf(const api::KindSelection& selection) {
@@ -145,6 +168,14 @@ Layout LayoutOf(const api::KindSelection& selection) {
       std::vector<Column> columns = TracingColumns();
       columns.insert(columns.begin(), {"NAMESPACE"});
       return {std::move(columns), TracingCells};
+    }
+    case policy::Kind::kKubeArmorHostPolicy:
+    case policy::Kind::kKubeArmorClusterPolicy:
+      return {KubeArmorColumns(), KubeArmorCells, {{"SELECTED"}}, WorkloadsOfKubeArmor};
+    case policy::Kind::kKubeArmorPolicy: {
+      std::vector<Column> columns = KubeArmorColumns();
+      columns.insert(columns.begin(), {"NAMESPACE"});
+      return {std::move(columns), KubeArmorCells, {{"SELECTED"}}, WorkloadsOfKubeArmor};
     }
     case policy::Kind::kNetworkPolicy:
     case policy::Kind::kSluiceNetworkPolicy:
@@ -195,6 +226,10 @@ std::string StateText(const v1::WorkloadFacts& facts) {
 }
 
 std::string StateText(const v1::TracingPolicyFacts& facts) {
+  return facts.problem().empty() ? facts.state() : fmt::format("{}: {}", facts.state(), facts.problem());
+}
+
+std::string StateText(const v1::KubeArmorPolicyFacts& facts) {
   return facts.problem().empty() ? facts.state() : fmt::format("{}: {}", facts.state(), facts.problem());
 }
 

@@ -20,6 +20,7 @@ std::string StateText(const v1::WorkloadFacts& facts);
 
 // "enabled", "error: syscall openat: ..."
 std::string StateText(const v1::TracingPolicyFacts& facts);
+std::string StateText(const v1::KubeArmorPolicyFacts& facts);
 // "posted 3, signalled 1"; "-": nothing was done.
 std::string ActionsText(const v1::TracingPolicyFacts& facts);
 std::uint64_t MatchesOf(const v1::TracingPolicyFacts& facts);

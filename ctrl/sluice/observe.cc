@@ -110,7 +110,8 @@ void AddObserve(CLI::App& app, CommandLine& line) {
   AddFilters(verb, options);
   verb->add_option("-o,--output", options->output,
                    "compact (a line), wide (a longer one), dict (a line for each field), json (an object a line) or "
-                   "tetragon-json (as Tetragon writes processes and hooks)")
+                   "tetragon-json (as Tetragon writes processes and hooks) or kubearmor-json (as KubeArmor's clients "
+                   "write alerts)")
       ->capture_default_str();
   verb->add_option("--fields", options->fields,
                    "with -o json or dict, only these: time,source.workload,l4.destinationPort");

@@ -64,6 +64,7 @@ Status AddConditions(const ObserveOptions& options, v1::ObserveRequest* request)
   if (options.output == kTetragonJson && filter.types_size() == 0) {
     for (const char* type : {"exec", "exit", "hook"}) filter.add_types(type);  // others have no line
   }
+  if (options.output == kKubeArmorJson && filter.types_size() == 0) filter.add_types("alert");  // likewise
   filter.set_without_forks(!forks);
   filter.set_without_host(!options.host);
   return OkStatus();
@@ -96,7 +97,7 @@ StatusOr<v1::ObserveRequest> ToRequest(const ObserveOptions& options, std::chron
   v1::ObserveRequest request;
   request.set_follow(options.follow);
   request.set_last(Last(options));
-  request.set_with_parents(options.output == kTetragonJson);
+  request.set_with_parents(options.output == kTetragonJson || options.output == kKubeArmorJson);
   SL_RETURN_IF_ERROR(AddConditions(options, &request));
   SL_RETURN_IF_ERROR(AddTimes(options, now, &request));
   SL_RETURN_IF_ERROR(telemetry::EventFilter::Make(request).status());

@@ -1,9 +1,9 @@
 #include "ctrl/sluice/offline.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/printable.h"
-#include "policy/lsm/parser.h"
 
 namespace sluice::client {
 namespace {
@@ -21,14 +21,25 @@ std::string CheckLine(const std::string& file, const policy::Problem& problem) {
 OfflineResources ReadOffline(const std::vector<resources::ResourceFile>& files, const ResourceArgs& args) {
   policy::ParseOptions options = ParseOptionsOf(args);
   options.pod_templates = true;
-  options.checked_kinds = policy::lsm::CheckedKinds();
-  options.lenient = args.lenient;
   policy::GatheredTexts gathered = policy::Gather(resources::TextsOf(files), std::move(options));
-  OfflineResources read{
-      .resources = {}, .checked = gathered.checked, .problems = {}, .notices = std::move(gathered.notices)};
+  OfflineResources read{.resources = {}, .problems = {}, .notices = std::move(gathered.notices)};
   for (policy::Resource& resource : gathered.resources) read.resources[resource.id] = std::move(resource);
   for (const auto& [origin, problem] : gathered.problems) read.problems.push_back(CheckLine(origin, problem));
   return read;
+}
+
+std::string PodsOf(const policy::ResourceMap& resources, const std::string& end) {
+  const std::size_t slash = end.find('/');
+  if (slash == std::string::npos) return end;
+  std::set<std::string> found;
+  for (const policy::Kind kind : {policy::Kind::kWorkload, policy::Kind::kPod}) {
+    if (resources.contains({kind, {end.substr(0, slash), end.substr(slash + 1)}})) return end;
+    for (const auto& [id, resource] : resources.of(kind)) {
+      if (id.name.ns == end.substr(0, slash) && id.name.name.ends_with(end.substr(slash)))
+        found.insert(id.name.ToString());
+    }
+  }
+  return found.size() == 1 ? *found.begin() : end;
 }
 
 }  // namespace sluice::client

@@ -12,13 +12,15 @@ namespace sluice::client {
 
 struct OfflineResources {
   policy::ResourceMap resources;      // those without errors
-  std::size_t checked = 0;            // right documents of kinds that are only checked
   std::vector<std::string> problems;  // all of them: "FILE:LINE:COLUMN: KIND/NAME: what"
-  std::vector<std::string>
-      notices;  // warnings, what was left out or is only checked, and what is in "default" by default
+  std::vector<std::string> notices;   // warnings, what was left out, and what is in "default" by default
 };
 
 // Pure.
 OfflineResources ReadOffline(const std::vector<resources::ResourceFile>& files, const ResourceArgs& args);
+
+// `end` as it is called there: a controller of pods (Deployment, ...) may be given by its own name, if no pod has that
+// name.
+std::string PodsOf(const policy::ResourceMap& resources, const std::string& end);
 
 }  // namespace sluice::client

@@ -4,7 +4,7 @@
 
 #include <iterator>
 
-#include "policy/tracing/parser.h"
+#include "policy/kinds/kinds.h"
 
 namespace sluice::client {
 namespace {
@@ -34,6 +34,9 @@ void AddResourceOptions(CLI::App& verb, ResourceArgs& args) {
   verb.add_flag("--skip-unknown", args.skip_unknown,
                 "leave out documents that can never be policy or workload (Deployment, Service, values files, ...), "
                 "with a notice; policies of unknown kinds are still errors");
+  verb.add_flag("--lenient", args.lenient,
+                "accept KubeArmor policies with unknown or misspelt keys: each is printed, and has no effect. Other "
+                "kinds are read as without it");
 }
 
 CLI::Option* AddResourceArgs(CLI::App& verb, ResourceArgs& args, const std::string& what) {
@@ -44,7 +47,8 @@ CLI::Option* AddResourceArgs(CLI::App& verb, ResourceArgs& args, const std::stri
 policy::ParseOptions ParseOptionsOf(const ResourceArgs& args) {
   return {.default_namespace = args.default_namespace,
           .skip_unknown = args.skip_unknown,
-          .more_kinds = policy::tracing::KindParsers(policy::tracing::Reading::kCompiled)};
+          .more_kinds = policy::MoreKinds(policy::tracing::Reading::kCompiled),
+          .lenient = args.lenient};
 }
 
 StatusOr<std::vector<resources::ResourceFile>> ReadAll(const ResourceArgs& args) {

@@ -15,10 +15,10 @@ struct ResourceArgs {
   std::string default_namespace;  // empty: "default", with a notice
   bool recursive = false;
   bool skip_unknown = false;
-  bool lenient = false;  // `check` only
+  bool lenient = false;
 };
 
-// -n, -R and --skip-unknown; `args` outlives the parsed command.
+// -n, -R, --skip-unknown and --lenient; `args` outlives the parsed command.
 void AddResourceOptions(CLI::App& verb, ResourceArgs& args);
 // Also -f. `what` is appended to its help.
 CLI::Option* AddResourceArgs(CLI::App& verb, ResourceArgs& args, const std::string& what = "");

@@ -136,11 +136,36 @@ std::string HookPoliciesText(const v1::AgentStatus& status) {
   return Section(table) + problems;
 }
 
-const v1::AgentStatus::HookPolicy* FirstInError(const v1::AgentStatus& status) {
-  for (const auto& policy : status.hook_policies()) {
-    if (!policy.facts().problem().empty()) return &policy;
+std::string KubeArmorPoliciesText(const v1::AgentStatus& status) {
+  Table table({{"KUBEARMOR POLICY"},
+               {"STATE"},
+               {"ACTIONS"},
+               {"WORKLOADS", Align::kRight},
+               {"BLOCKED", Align::kRight},
+               {"AUDITED", Align::kRight}});
+  std::string problems;
+  for (const auto& policy : status.kubearmor_policies()) {
+    const v1::KubeArmorPolicyFacts& facts = policy.facts();
+    table.Add({PolicyName(policy.ref()), facts.state(), fmt::format("{}", fmt::join(facts.actions(), ", ")),
+               std::to_string(facts.selected()), std::to_string(facts.blocked()), std::to_string(facts.audited())});
+    if (!facts.problem().empty())
+      problems += Printable(fmt::format("{} is not in force: {}", PolicyName(policy.ref()), facts.problem())) + "\n";
   }
-  return nullptr;
+  return Section(table) + problems;
+}
+
+// Of hook and KubeArmor policies: "TracingPolicy files is not in force: ...". Empty: all are.
+std::string FirstInError(const v1::AgentStatus& status) {
+  const auto first = [](const auto& policies) -> std::string {
+    for (const auto& policy : policies) {
+      if (policy.facts().problem().empty()) continue;
+      return fmt::format("{} {} is not in force: {}", policy.ref().kind(), PolicyName(policy.ref()),
+                         policy.facts().problem());
+    }
+    return "";
+  };
+  const std::string hook = first(status.hook_policies());
+  return hook.empty() ? first(status.kubearmor_policies()) : hook;
 }
 
 std::string LostText(const v1::AgentStatus& status) {
@@ -185,13 +210,13 @@ std::string StatusText(const v1::AgentStatus& status) {
   if (!status.process_sensors().empty())
     text += fmt::format("processes are seen by {}s\n", Printable(status.process_sensors()));
   return text + UnboundText(status) + KubernetesText(status) + IntegrityText(status) + QuarantineText(status) +
-         HookPoliciesText(status) + ProgramsText(status) + MapsText(status) + LostText(status) + FeaturesText(status) +
-         RightsText("RIGHT", status.rights(), status.confinement()) +
+         HookPoliciesText(status) + KubeArmorPoliciesText(status) + ProgramsText(status) + MapsText(status) +
+         LostText(status) + FeaturesText(status) + RightsText("RIGHT", status.rights(), status.confinement()) +
          RightsText("RIGHT OF THE HELPER", status.helper_rights(), status.helper_confinement());
 }
 
 bool IsInPlace(const v1::AgentStatus& status) {
-  return status.ready() && status.unbound_size() == 0 && status.closed_size() == 0 && FirstInError(status) == nullptr;
+  return status.ready() && status.unbound_size() == 0 && status.closed_size() == 0 && FirstInError(status).empty();
 }
 
 std::string NotInPlaceText(const v1::AgentStatus& status) {
@@ -200,10 +225,9 @@ std::string NotInPlaceText(const v1::AgentStatus& status) {
            status.integrity_problem();
   }
   if (!status.holding().empty()) return HoldingText(status);
-  if (const auto* const policy = FirstInError(status);
-      policy != nullptr && status.unbound_size() + status.closed_size() == 0) {
-    return fmt::format("{} {} is not in force: {}", policy->ref().kind(), PolicyName(policy->ref()),
-                       policy->facts().problem());
+  if (std::string problem = FirstInError(status);
+      !problem.empty() && status.unbound_size() + status.closed_size() == 0) {
+    return problem;
   }
   if (status.unbound_size() + status.closed_size() == 0) {
     return "the agent runs but does not enforce yet: wait, or see its log for the reason";

@@ -23,6 +23,7 @@
 #include "kernel/datapath/root.h"
 #include "kernel/net/conntrack.h"
 #include "kernel/net/tunnels.h"
+#include "telemetry/kubearmor/kubearmor_event.h"
 #include "telemetry/tetragon/tetragon_event.h"
 
 namespace sluice {
@@ -43,6 +44,8 @@ constexpr auto kReturnMemory = 60s;
 constexpr std::size_t kFreeMemory = 16U << 20U;  // that the allocator may keep for the next change
 // Between two looks at what else handles the packets.
 constexpr auto kLookAtHost = 2s;
+// Of KubeArmor's log service; they share the hub with those of the API.
+constexpr std::size_t kLogFollowers = 16;
 // How long a start waits for Kubernetes before it holds.
 constexpr auto kKubernetesAtStart = 5s;
 
@@ -94,6 +97,7 @@ Status Agent::Begin() {
   SL_RETURN_IF_ERROR(api::Server::Check(ApiServer()));
   SL_RETURN_IF_ERROR(CheckTetragonApi());
   SL_RETURN_IF_ERROR(hubble::HubbleApi::Check(options_.hubble, options_.api.change_group, options_.api.read_group));
+  if (!options_.kubearmor_api.address.empty()) SL_RETURN_IF_ERROR(api::Server::Check(options_.kubearmor_api));
   SL_ASSIGN_OR_RETURN(store_, reconcile::StateStore::Open(options_.state_dir));
   SL_RETURN_IF_ERROR(OpenDatapath());
   // Before the first look, so that no change is missed after it.
@@ -130,6 +134,8 @@ Status Agent::Begin() {
   StartProcessSensors(options_, node_name_, helper_, controller_.get(), telemetry_.get());
   if (const Status begun = hook_policies_->Begin(telemetry_.get()); !begun.ok())
     LogError("hook policies are not in force yet: {}", Message(begun));
+  if (const Status begun = lsm_policies_->Begin(telemetry_.get()); !begun.ok())
+    LogError("KubeArmor policies are not in force yet: {}", Message(begun));
   SL_RETURN_IF_ERROR(datapath_->EndHandOver());
   SL_RETURN_IF_ERROR(datapath_->Keep({{datapath::Repaired::kAttachment, [this] { return services_->Repair(); }},
                                       {datapath::Repaired::kPin, [this] { return hook_policies_->PutBackPins(); }}}));
@@ -138,16 +144,19 @@ Status Agent::Begin() {
   SL_RETURN_IF_ERROR(telemetry_->Start());
   SL_RETURN_IF_ERROR(StartApi());
   SL_RETURN_IF_ERROR(StartHubble());
+  SL_RETURN_IF_ERROR(StartKubeArmorApi());
   if (kubernetes_) SL_RETURN_IF_ERROR(Annotate(kubernetes_->ServeCni(), "--cni-socket"));
   return OkStatus();
 }
 
 Agent::~Agent() {
   if (hook_policies_) hook_policies_->Stop();
+  if (lsm_policies_) lsm_policies_->Stop();
   if (telemetry_) telemetry_->Stop();  // ends the followers' calls and requests for metrics
   tetragon_api_.reset();
   hubble_.reset();
   server_.reset();
+  kubearmor_server_.reset();
 }
 
 Status Agent::OpenDatapath() {
@@ -221,12 +230,18 @@ void Agent::MakeController() {
                                                                         .datapath = datapath_.get(),
                                                                         .node_labels = options_.node_labels,
                                                                         .asks_kubernetes = options_.kube != "off"});
+  lsm_policies_ = std::make_unique<LsmPolicies>(LsmPolicies::Options{
+      .bpf_root = options_.bpf_root, .node = node_name_, .labels = [this](const policy::ObjectName& name) {
+        const auto view = controller_->view();
+        const policy::ResourceId id{policy::Kind::kWorkload, name};
+        return view->resources.contains(id) ? view->resources.at(id).workload->labels : policy::Labels();
+      }});
   controller_ = std::make_unique<reconcile::Controller>(
       datapath_.get(), reconcile::Node::Real([this](int netns_fd) { return helper_->SocketIn(netns_fd); }),
       [this](const reconcile::StateChange& change, const std::function<Status()>& enforce) {
         return store_->Save(change, enforce);
       },
-      hook_policies_->controller());
+      hook_policies_->controller(), lsm_policies_->controller());
 }
 
 // An uplink that comes back is a new interface to the kernel. A missing one does not delay the others.
@@ -286,6 +301,7 @@ void Agent::MakeTelemetry() {
   }
   sources.hook_policies = [this] { return hook_policies_->Numbers(); };
   sources.hook_records = [this] { return hook_policies_->RecordNumbers(); };
+  sources.lsm_policies = [this] { return lsm_policies_->Numbers(); };
   sources.quarantined_workloads = [controller]() -> StatusOr<std::size_t> {
     SL_ASSIGN_OR_RETURN(const policy::Quarantine quarantine, controller->quarantine());
     return quarantine.workloads.size();
@@ -317,6 +333,7 @@ Status Agent::StartExport() {
                                           .rate = options_.export_rate,
                                           .span = std::chrono::seconds(options_.export_span)};
   if (options_.export_format == "tetragon-json") telemetry::ExportAsTetragon(&options);
+  if (options_.export_format == "kubearmor-json") telemetry::ExportAsKubeArmor(&options);
   return Annotate(telemetry_->StartExport(std::move(options)), "--export-file");
 }
 
@@ -324,7 +341,8 @@ Status Agent::StartApi() {
   api::ServiceSources sources{.controller = controller_.get(),
                               .telemetry = telemetry_.get(),
                               .datapath = datapath_.get(),
-                              .hooks = hook_policies_->controller()};
+                              .hooks = hook_policies_->controller(),
+                              .lsm = lsm_policies_->controller()};
   sources.constants.set_version(SLUICE_VERSION);
   sources.constants.set_node(node_name_);
   sources.constants.set_bpf_root(options_.bpf_root);
@@ -393,6 +411,17 @@ Status Agent::StartHubble() {
       .read_group = options_.api.read_group};
   SL_ASSIGN_OR_RETURN(hubble_, hubble::HubbleApi::Start(options_.hubble, std::move(sources)));
   served_hubble_ = hubble_.get();
+  return OkStatus();
+}
+
+Status Agent::StartKubeArmorApi() {
+  if (options_.kubearmor_api.address.empty()) return OkStatus();
+  kubearmor_logs_ = std::make_unique<kubearmor::LogService>(&telemetry_->hub());
+  api::ServerOptions options = options_.kubearmor_api;
+  constexpr auto kFollow = static_cast<std::size_t>(api::CallKind::kFollow);
+  options.calls.total[kFollow] = kLogFollowers;
+  options.calls.of_one[kFollow] = kLogFollowers / 2;
+  SL_ASSIGN_OR_RETURN(kubearmor_server_, api::Server::Start(options, kubearmor_logs_->served()));
   return OkStatus();
 }
 
@@ -555,6 +584,8 @@ Status UninstallAgent(const AgentOptions& options) {
        {options.api.address, TetragonApi::ServerFor(options.api, options.tetragon_api).address})
     SL_RETURN_IF_ERROR(api::Listener::RemoveStale(address));
   for (const std::string& address : options.hubble.addresses) SL_RETURN_IF_ERROR(api::Listener::RemoveStale(address));
+  if (!options.kubearmor_api.address.empty())
+    SL_RETURN_IF_ERROR(api::Listener::RemoveStale(options.kubearmor_api.address));
   return WriteOut(fmt::format(
       "{}: {}\n{}: {}\n", options.bpf_root,
       pinned.existed ? fmt::format("unpinned everything, detached from the interfaces of {} pods", pinned.pods)

@@ -13,10 +13,12 @@
 #include "ctrl/api/server.h"
 #include "ctrl/api/service.h"
 #include "ctrl/hubble/hubble_api.h"
+#include "ctrl/kubearmor/log_service.h"
 #include "ctrl/rights/helper.h"
 #include "ctrl/sluiced/closer.h"
 #include "ctrl/sluiced/hook_policies.h"
 #include "ctrl/sluiced/kubernetes.h"
+#include "ctrl/sluiced/lsm_policies.h"
 #include "ctrl/sluiced/options.h"
 #include "ctrl/sluiced/services.h"
 #include "ctrl/sluiced/tetragon_api.h"
@@ -62,6 +64,7 @@ class Agent {
   Status CheckTetragonApi() const;
   Status StartTetragonApi();
   Status StartHubble();
+  Status StartKubeArmorApi();
   Status TellRights(v1::AgentStatus& status) const;
   std::vector<bpf::Feature> Features() const;
   void ReadDirectoryAgain(const std::string& caller);
@@ -82,6 +85,7 @@ class Agent {
   std::unique_ptr<HookPolicies> hook_policies_;  // before the controller, which uses it, and the packet path's keeper
   std::unique_ptr<datapath::BpfDatapath> datapath_;
   std::unique_ptr<net::NetlinkMonitor> monitor_;
+  std::unique_ptr<LsmPolicies> lsm_policies_;  // before the controller, which uses it
   std::unique_ptr<reconcile::Controller> controller_;
   std::unique_ptr<Closer> closer_;
   telemetry::ContainerNames container_names_;
@@ -91,6 +95,8 @@ class Agent {
   std::unique_ptr<api::Server> server_;
   std::unique_ptr<TetragonApi> tetragon_api_;                     // null: not served
   std::unique_ptr<hubble::HubbleApi> hubble_;                     // null: not served
+  std::unique_ptr<kubearmor::LogService> kubearmor_logs_;         // null: not served
+  std::unique_ptr<api::Server> kubearmor_server_;
   std::atomic<const api::Calls*> calls_{nullptr};                 // the server's, once it exists
   std::atomic<const api::Calls*> tetragon_calls_{nullptr};        // likewise
   std::atomic<const hubble::HubbleApi*> served_hubble_{nullptr};  // hubble_, once it serves

@@ -102,6 +102,17 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
           "NAME=ADDRESS");
   app.add_option("--cluster-name", options->hubble.cluster, "name of the cluster, for Hubble's clients")
       ->check([](const std::string& text) { return policy::CheckDnsLabel(text); }, "NAME");
+  app.add_option(
+      "--kubearmor-api", options->kubearmor_api.address,
+      "gRPC address of KubeArmor's log service, for its clients: unix:///PATH, or IP:PORT with the three TLS "
+      "files; empty: not served");
+  app.add_option("--kubearmor-api-read-group", options->kubearmor_api.read_group,
+                 "unix socket: members of this group may follow it, as root may");
+  app.add_option("--kubearmor-api-tls-cert", options->kubearmor_api.tls.certificate,
+                 "TCP: PEM file of its certificate; the three files are read again when they change");
+  app.add_option("--kubearmor-api-tls-key", options->kubearmor_api.tls.key, "TCP: PEM file of its key");
+  app.add_option("--kubearmor-api-tls-ca", options->kubearmor_api.tls.ca,
+                 "TCP: PEM file of the CAs of the clients' certificates");
   app.add_option("--metrics", options->metrics, "HTTP address of /metrics, /healthz and /readyz");
   app.add_option("--uplink", options->uplinks, "network card to attach XDP to; may be given several times");
   app.add_option("--resources", options->resources, "directory of resource files; SIGHUP reads it again")
@@ -155,9 +166,11 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_flag("--redact-common,!--no-redact-common", options->redaction.built_in,
                "hide common secrets too: passwords, tokens and keys in options and URLs");
   app.add_option("--export-file", options->export_file, "write events to this file, one JSON object a line");
-  app.add_option("--export-format", options->export_format,
-                 "json, or tetragon-json: processes and hooks only, as Tetragon writes them")
-      ->check(CLI::IsMember({"json", "tetragon-json"}));
+  app.add_option(
+         "--export-format", options->export_format,
+         "json; tetragon-json: processes and hooks only, as Tetragon writes them; or kubearmor-json: alerts only, "
+         "as KubeArmor's clients write them")
+      ->check(CLI::IsMember({"json", "tetragon-json", "kubearmor-json"}));
   app.add_option("--export-max-bytes", options->export_max_bytes,
                  "size of one export file; then it is renamed to FILE.1")
       ->check(CLI::PositiveNumber);

@@ -21,6 +21,7 @@ struct AgentOptions {
   api::ServerOptions api{.address = "unix:///run/sluice/sluice.sock"};
   std::optional<std::string> tetragon_api;  // absent: TetragonApi::ServerFor says; empty: not served
   hubble::HubbleOptions hubble;
+  api::ServerOptions kubearmor_api{.flag = "--kubearmor-api"};  // without an address: not served
   std::string metrics = "127.0.0.1:9464";
   std::vector<std::string> uplinks;
   std::string resources;
@@ -41,7 +42,7 @@ struct AgentOptions {
   std::uint32_t process_ring_bytes = 4U << 20;
   telemetry::Redaction::Options redaction;
   std::string export_file;             // empty: events are not exported
-  std::string export_format = "json";  // or "tetragon-json"
+  std::string export_format = "json";  // or "tetragon-json", "kubearmor-json"
   std::uint64_t export_max_bytes = 64U << 20;
   std::uint32_t export_max_files = 5;
   std::uint32_t export_rate = 0;

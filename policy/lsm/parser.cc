@@ -1,11 +1,10 @@
 #include "policy/lsm/parser.h"
 
 #include "policy/lsm/parse_parts.h"
+#include "policy/lsm/peer_policies.h"
 
 namespace sluice::policy::lsm {
 namespace {
-
-constexpr std::string_view kApiVersion = "security.kubearmor.com/v1";
 
 Status ParseSections(const Field& spec, Policy& policy) {
   SL_ASSIGN_OR_RETURN(const Effect effect, ParseEffect(spec, {}));
@@ -23,8 +22,11 @@ Status ParseSections(const Field& spec, Policy& policy) {
 }
 
 template <Policy::Kind kind>
-Status CheckOne(const Field& root, const ObjectName& name) {
-  return ParsePolicy(root, kind, name).status();
+Status ParseInto(const Field& root, const ObjectName& name, Resource& resource) {
+  SL_ASSIGN_OR_RETURN(resource.lsm, ParsePolicy(root, kind, name));
+  // What the packet path cannot enforce is no error of the file: whoever enforces it says so.
+  if (auto peers = PeerPoliciesOf(*resource.lsm); peers.ok()) resource.peers = *std::move(peers);
+  return OkStatus();
 }
 
 }  // namespace
@@ -49,23 +51,11 @@ StatusOr<std::shared_ptr<const Policy>> ParsePolicy(const Field& root, Policy::K
   return policy;
 }
 
-std::vector<CheckedKind> CheckedKinds() {
-  using Kind = Policy::Kind;
-  return {{.api_version = kApiVersion,
-           .kind = "KubeArmorPolicy",
-           .namespaced = true,
-           .check = CheckOne<Kind::kPods>,
-           .has_lenient_mode = true},
-          {.api_version = kApiVersion,
-           .kind = "KubeArmorHostPolicy",
-           .namespaced = false,
-           .check = CheckOne<Kind::kHost>,
-           .has_lenient_mode = true},
-          {.api_version = kApiVersion,
-           .kind = "KubeArmorClusterPolicy",
-           .namespaced = false,
-           .check = CheckOne<Kind::kCluster>,
-           .has_lenient_mode = true}};
+std::vector<KindParser> KindParsers() {
+  return {
+      {.kind = Kind::kKubeArmorPolicy, .parse = ParseInto<Policy::Kind::kPods>, .has_lenient_mode = true},
+      {.kind = Kind::kKubeArmorHostPolicy, .parse = ParseInto<Policy::Kind::kHost>, .has_lenient_mode = true},
+      {.kind = Kind::kKubeArmorClusterPolicy, .parse = ParseInto<Policy::Kind::kCluster>, .has_lenient_mode = true}};
 }
 
 }  // namespace sluice::policy::lsm

@@ -1,6 +1,9 @@
 #include "policy/network/decision.h"
 
 #include <algorithm>
+#include <functional>
+#include <optional>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -38,6 +41,56 @@ Said Listen(Direction direction, const PolicyMatch& match) {
   return said;
 }
 
+// A rule of a KubeArmor policy that matches.
+struct PeerRuleMatch {
+  const NetworkPolicy* policy = nullptr;
+  const Rule* rule = nullptr;
+};
+
+// The order in which they decide. Rules that differ only in name say the same.
+auto OrderOf(const PeerRuleMatch& one) {
+  return std::make_tuple(*one.rule->precedence, one.policy->api, std::cref(one.policy->name),
+                         std::cref(one.rule->field));
+}
+
+void TakeFirst(const PeerRuleMatch& one, std::optional<PeerRuleMatch>& first) {
+  if (!first || OrderOf(one) < OrderOf(*first)) first = one;
+}
+
+// All KubeArmor policies are read as one (policy/lsm/evaluate.h is their specification): the first rule with Allow or
+// Block decides; where none does, the default posture of an allow list; Audit rules only watch.
+struct PeerVerdict {
+  std::optional<Contribution> denies;
+  std::optional<Contribution> note;
+};
+
+PeerVerdict PeerVerdictOf(Direction direction, const std::vector<PolicyMatch>& matches) {
+  std::optional<PeerRuleMatch> decides, audits, unlisted;
+  for (const PolicyMatch& match : matches) {
+    if (!match.policy->IsKubeArmor()) continue;
+    for (const std::size_t i : match.rules) {
+      const Rule& rule = match.policy->rules(direction)[i];
+      const PeerRuleMatch one{match.policy, &rule};
+      TakeFirst(one, rule.precedence->is_default ? unlisted : rule.action == RuleAction::kAudit ? audits : decides);
+    }
+  }
+  PeerVerdict verdict;
+  const auto part = [](const PeerRuleMatch& one, Effect effect, Effect would) {
+    const char* const why = one.rule->precedence->is_default ? " (default posture)" : "";
+    return Part(*one.policy, one.rule->field + why, effect, would);
+  };
+  if (decides && decides->rule->action == RuleAction::kDeny) {
+    verdict.denies = part(*decides, Effect::kDeny, Effect::kAllow);
+  } else if (!decides && unlisted && unlisted->rule->action == RuleAction::kDeny) {
+    verdict.denies = part(*unlisted, Effect::kDeny, Effect::kAllow);
+  } else if (audits) {
+    verdict.note = part(*audits, Effect::kAudit, Effect::kDeny);
+  } else if (!decides && unlisted) {
+    verdict.note = part(*unlisted, Effect::kAudit, Effect::kDeny);
+  }
+  return verdict;
+}
+
 // Turns the parts of a policy in audit into notes of what they would have done.
 std::vector<Contribution> AsNotes(std::vector<Contribution> parts) {
   for (Contribution& part : parts) {
@@ -61,8 +114,11 @@ void Append(std::vector<Contribution>& to, std::vector<Contribution> from) {
 
 Decision Combine(Direction direction, const std::vector<PolicyMatch>& matches) {
   std::vector<Contribution> allows, denies, isolating, notes;
+  PeerVerdict peers = PeerVerdictOf(direction, matches);
+  if (peers.denies) denies.push_back(*std::move(peers.denies));
+  if (peers.note) notes.push_back(*std::move(peers.note));
   for (const PolicyMatch& match : matches) {
-    if (match.policy->mode != PolicyMode::kEnforce) continue;
+    if (match.policy->mode != PolicyMode::kEnforce || match.policy->IsKubeArmor()) continue;
     Said said = Listen(direction, match);
     if (match.policy->default_deny) {  // 1, 31, 55
       isolating.push_back(Part(*match.policy, "", Effect::kDefaultDeny));

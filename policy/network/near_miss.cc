@@ -144,7 +144,8 @@ std::vector<NearMiss> NearMisses(const Snapshot& snapshot, const Flow& flow, Dir
   const auto& behind = ingress ? flow.destination_process : flow.source_process;
   std::vector<NearMiss> misses;
   for (const auto& policy : snapshot.policies) {
-    if (subject == nullptr || policy->mode != PolicyMode::kEnforce || !AppliesTo(*policy, *subject, direction))
+    if (subject == nullptr || policy->mode != PolicyMode::kEnforce || policy->IsKubeArmor() ||
+        !AppliesTo(*policy, *subject, direction))
       continue;
     const std::vector<Rule>& rules = policy->rules(direction);
     for (std::size_t i = 0; i < rules.size(); ++i) {

@@ -30,6 +30,7 @@ std::string KeyOf(const Ruleset& ruleset) {
   key.Add(ruleset.direction == Direction::kIngress ? "ingress" : "egress").Add(ruleset.policies.size());
   for (const NetworkPolicy* policy : ruleset.policies) {
     key.Add(static_cast<std::uint64_t>(policy->api)).Add(policy->name.ns).Add(policy->name.name);
+    if (policy->IsKubeArmor()) key.Add(policy->blocks_unlisted);
   }
   for (const NamedPort& port : ruleset.ports) key.Add(port.name).Add(port.port).Add(port.protocol);
   return key.bytes();

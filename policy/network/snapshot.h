@@ -119,7 +119,8 @@ struct Snapshot {
   explicit Snapshot(std::shared_ptr<const Population> everybody) : population(std::move(everybody)) {}
 
   const std::shared_ptr<const Population> population;
-  std::vector<std::shared_ptr<const NetworkPolicy>> policies;  // sorted by (namespace, name, api)
+  // Sorted by (namespace, name, api). A KubeArmor policy may be several (PeerPolicies).
+  std::vector<std::shared_ptr<const NetworkPolicy>> policies;
   // Short names for `population`'s members.
   const NamespaceMap& namespaces = population->namespaces;
   const EndpointList& endpoints = population->endpoints;

@@ -30,7 +30,6 @@ GatheredTexts Gather(const std::vector<SourceText>& texts, ParseOptions options)
   if (says_default) options.default_namespace = "default";
   GatheredTexts gathered;
   std::map<ResourceId, std::string> first_places;
-  std::map<std::string, std::string> first_checked;  // by id
   for (const SourceText& text : texts) {
     const std::string origin(text.origin);
     ParsedText parsed = ParseText(text.origin, text.text, options);
@@ -52,15 +51,6 @@ GatheredTexts Gather(const std::vector<SourceText>& texts, ParseOptions options)
       gathered.problems.push_back(
           {origin, DefinedTwiceIn(first->second, place, resource.id.ToString(),
                                   fmt::format("{}/{}", KindName(resource.id.kind), resource.id.name.name))});
-    }
-    for (const CheckedObject& object : parsed.checked) {
-      const auto [first, added] = first_checked.emplace(object.id, fmt::format("{}:{}", origin, object.place.line));
-      if (added) {
-        ++gathered.checked;
-        gathered.notices.push_back(CheckedText(origin, object));
-        continue;
-      }
-      gathered.problems.push_back({origin, DefinedTwiceIn(first->second, object.place, object.id, object.object)});
     }
   }
   return gathered;

@@ -23,9 +23,8 @@ struct GatheredTexts {
   };
   std::vector<Resource> resources;   // what is right, in the order of the texts
   std::vector<std::string> origins;  // of each of them
-  std::size_t checked = 0;           // right documents of the options' checked_kinds: they are no resources
   std::vector<Wrong> problems;       // in the order of the texts; an id that an earlier text has is one
-  // Warnings, what was left out or is only checked, and what is in "default" for want of a namespace.
+  // Warnings, what was left out, and what is in "default" for want of a namespace.
   std::vector<std::string> notices;
 
   // All problems of the first text that has any, as ToStatus.

@@ -75,6 +75,12 @@ const char* KindName(Kind kind) {
       return "TracingPolicy";
     case Kind::kTracingPolicyNamespaced:
       return "TracingPolicyNamespaced";
+    case Kind::kKubeArmorPolicy:
+      return "KubeArmorPolicy";
+    case Kind::kKubeArmorHostPolicy:
+      return "KubeArmorHostPolicy";
+    case Kind::kKubeArmorClusterPolicy:
+      return "KubeArmorClusterPolicy";
   }
   return "";
 }
@@ -93,6 +99,10 @@ const char* KindApiVersion(Kind kind) {
     case Kind::kTracingPolicy:
     case Kind::kTracingPolicyNamespaced:
       return "cilium.io/v1alpha1";
+    case Kind::kKubeArmorPolicy:
+    case Kind::kKubeArmorHostPolicy:
+    case Kind::kKubeArmorClusterPolicy:
+      return "security.kubearmor.com/v1";
   }
   return "";
 }
@@ -100,7 +110,16 @@ const char* KindApiVersion(Kind kind) {
 bool IsPolicy(Kind kind) { return std::find(kPolicyKinds.begin(), kPolicyKinds.end(), kind) != kPolicyKinds.end(); }
 
 bool IsNamespaced(Kind kind) {
-  return kind != Kind::kNamespace && kind != Kind::kSluiceClusterNetworkPolicy && kind != Kind::kTracingPolicy;
+  switch (kind) {
+    case Kind::kNamespace:
+    case Kind::kSluiceClusterNetworkPolicy:
+    case Kind::kTracingPolicy:
+    case Kind::kKubeArmorHostPolicy:
+    case Kind::kKubeArmorClusterPolicy:
+      return false;
+    default:
+      return true;
+  }
 }
 
 Kind KindOf(NetworkPolicy::Api api) {
@@ -109,6 +128,10 @@ Kind KindOf(NetworkPolicy::Api api) {
       return Kind::kNetworkPolicy;
     case NetworkPolicy::Api::kSluice:
       return Kind::kSluiceNetworkPolicy;
+    case NetworkPolicy::Api::kKubeArmor:
+      return Kind::kKubeArmorPolicy;
+    case NetworkPolicy::Api::kKubeArmorCluster:
+      return Kind::kKubeArmorClusterPolicy;
     case NetworkPolicy::Api::kSluiceCluster:
       break;
   }

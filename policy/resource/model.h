@@ -79,16 +79,28 @@ enum class RuleAction { kAllow, kDeny, kAudit };
 enum class PolicyMode { kEnforce, kAudit };
 enum class UnknownProcesses { kDeny, kAllow };
 
+// Of the rules of KubeArmor policies, which are read as one: of those that match, the first one in this order decides.
+struct Precedence {
+  bool any_program = false;             // it is not for certain programs
+  std::array<std::uint32_t, 4> rank{};  // smaller is more precise
+  bool is_allow = false;                // of two that are equally precise, Block decides
+  bool is_default = false;              // the default posture of an allow list: only where no other rule decides
+  auto operator<=>(const Precedence&) const = default;
+};
+
 struct Rule {
   std::vector<Peer> peers;      // empty: every peer
   std::vector<PortRule> ports;  // empty: every port of every protocol
   RuleAction action = RuleAction::kAllow;
   std::optional<ProcessMatch> processes = {};  // absent: any process; at least one of its lists is not empty
+  std::optional<Precedence> precedence = {};   // of a KubeArmor policy only
+  std::string field = {};                      // likewise: "spec.network.matchPeers[0]"
 };
 
-// A NetworkPolicy of networking.k8s.io/v1 or of sluice.dev/v1alpha1, or a ClusterNetworkPolicy of the latter.
+// A NetworkPolicy of networking.k8s.io/v1 or of sluice.dev/v1alpha1, or a ClusterNetworkPolicy of the latter; or what
+// network.matchPeers of a KubeArmorPolicy or KubeArmorClusterPolicy says (PeerPolicies).
 struct NetworkPolicy {
-  enum class Api { kKubernetes, kSluice, kSluiceCluster };
+  enum class Api { kKubernetes, kSluice, kSluiceCluster, kKubeArmor, kKubeArmorCluster };
   Api api = Api::kKubernetes;
   ObjectName name;
   std::optional<Selector> namespace_selector = {};  // of the pods that it selects (rule 53); kSluiceCluster only
@@ -100,12 +112,22 @@ struct NetworkPolicy {
   std::vector<Rule> egress;
   PolicyMode mode = PolicyMode::kEnforce;
   UnknownProcesses unknown_processes = UnknownProcesses::kDeny;
+  bool blocks_unlisted = false;  // of a KubeArmor policy: its allow lists have the posture "block"
 
+  bool IsKubeArmor() const { return api == Api::kKubeArmor || api == Api::kKubeArmorCluster; }
   bool AppliesTo(Direction d) const { return d == Direction::kIngress ? applies_to_ingress : applies_to_egress; }
   bool Isolates(Direction d) const { return default_deny && AppliesTo(d); }
   // Whether it selects the pods with these labels (rules 1 and 53). `ns`: the pod's namespace.
   bool Selects(const std::string& ns, const Labels& namespace_labels, const Labels& labels) const;
   const std::vector<Rule>& rules(Direction d) const { return d == Direction::kIngress ? ingress : egress; }
+};
+
+// A KubeArmor policy's network.matchPeers, for the packet path. Several policies where one selector cannot say whom it
+// is for; their rules are the same.
+struct PeerPolicies {
+  using List = std::vector<std::shared_ptr<const NetworkPolicy>>;
+  List audit;  // where the namespace's posture for the network is "audit"
+  List block;  // where it is "block"; the same policies if it makes no difference
 };
 
 struct NamedPort {
@@ -115,9 +137,14 @@ struct NamedPort {
   auto operator<=>(const NamedPort&) const = default;
 };
 
+// The annotations of a namespace that Sluice reads: policy/lsm/postures.h says what they mean.
+inline constexpr std::array kPostureAnnotations = {"kubearmor-file-posture", "kubearmor-network-posture",
+                                                   "kubearmor-capabilities-posture"};
+
 struct Namespace {
   std::string name;
-  Labels labels;  // with kubernetes.io/metadata.name
+  Labels labels;    // with kubernetes.io/metadata.name
+  Labels postures;  // those of kPostureAnnotations that it has: "audit" or "block"
 };
 
 inline constexpr char kConfigHashAnnotation[] = "kubernetes.io/config.hash";
@@ -159,6 +186,9 @@ struct Workload {
 namespace tracing {
 struct TracingPolicy;  // policy/tracing/model.h
 }
+namespace lsm {
+struct Policy;  // policy/lsm/model.h
+}
 
 enum class Kind {
   kNamespace,
@@ -169,6 +199,9 @@ enum class Kind {
   kSluiceClusterNetworkPolicy,
   kTracingPolicy,
   kTracingPolicyNamespaced,
+  kKubeArmorPolicy,
+  kKubeArmorHostPolicy,
+  kKubeArmorClusterPolicy,
 };
 inline constexpr std::array kAllKinds = {Kind::kNamespace,
                                          Kind::kPod,
@@ -177,11 +210,16 @@ inline constexpr std::array kAllKinds = {Kind::kNamespace,
                                          Kind::kSluiceNetworkPolicy,
                                          Kind::kSluiceClusterNetworkPolicy,
                                          Kind::kTracingPolicy,
-                                         Kind::kTracingPolicyNamespaced};
+                                         Kind::kTracingPolicyNamespaced,
+                                         Kind::kKubeArmorPolicy,
+                                         Kind::kKubeArmorHostPolicy,
+                                         Kind::kKubeArmorClusterPolicy};
 // Of the network.
 inline constexpr std::array kPolicyKinds = {Kind::kNetworkPolicy, Kind::kSluiceNetworkPolicy,
                                             Kind::kSluiceClusterNetworkPolicy};
 inline constexpr std::array kTracingKinds = {Kind::kTracingPolicy, Kind::kTracingPolicyNamespaced};
+inline constexpr std::array kKubeArmorKinds = {Kind::kKubeArmorPolicy, Kind::kKubeArmorHostPolicy,
+                                               Kind::kKubeArmorClusterPolicy};
 const char* KindName(Kind kind);  // "NetworkPolicy" for both policies of a namespace
 const char* KindApiVersion(Kind kind);
 bool IsPolicy(Kind kind);      // of the network
@@ -205,6 +243,8 @@ struct Resource {
   std::shared_ptr<const Workload> workload;
   std::shared_ptr<const NetworkPolicy> policy;
   std::shared_ptr<const tracing::TracingPolicy> tracing;  // of both tracing kinds
+  std::shared_ptr<const lsm::Policy> lsm;                 // of KubeArmor's three kinds
+  std::shared_ptr<const PeerPolicies> peers;              // of these: null without network.matchPeers
 };
 
 }  // namespace sluice::policy

@@ -71,11 +71,9 @@ const PodMaker* FindPodMaker(const TypeMeta& type) {
   return maker == std::end(kPodMakers) ? nullptr : maker;
 }
 
-const CheckedKind* FindCheckedKind(const TypeMeta& type, const std::vector<CheckedKind>& kinds) {
-  const auto kind = std::find_if(kinds.begin(), kinds.end(), [&](const CheckedKind& candidate) {
-    return type.api_version == candidate.api_version && type.kind == candidate.kind;
-  });
-  return kind == kinds.end() ? nullptr : &*kind;
+bool HasLenientMode(Kind kind, const KindParsers& more) {
+  return std::any_of(more.begin(), more.end(),
+                     [&](const KindParser& parser) { return parser.kind == kind && parser.has_lenient_mode; });
 }
 
 // The type of the list's items; an empty kind means any type. Absent: not a list.
@@ -83,8 +81,7 @@ std::optional<TypeMeta> ItemsOfList(const TypeMeta& list, const ParseOptions& op
   if (list.api_version == "v1" && list.kind == "List") return TypeMeta();
   if (!list.kind.ends_with("List")) return std::nullopt;
   TypeMeta item{.api_version = list.api_version, .kind = list.kind.substr(0, list.kind.size() - 4)};
-  const bool known = FindKind(item, options.more_kinds) || FindCheckedKind(item, options.checked_kinds) != nullptr;
-  return known ? std::optional(item) : std::nullopt;
+  return FindKind(item, options.more_kinds) ? std::optional(item) : std::nullopt;
 }
 
 // `implied`: the type of items that do not name one, as in a PodList.
@@ -151,6 +148,9 @@ Status ParseBody(const Field& root, const Metadata& metadata, const KindParsers&
     }
     case Kind::kTracingPolicy:
     case Kind::kTracingPolicyNamespaced:
+    case Kind::kKubeArmorPolicy:
+    case Kind::kKubeArmorHostPolicy:
+    case Kind::kKubeArmorClusterPolicy:
       break;  // not reached: only `more` has them
   }
   return OkStatus();
@@ -227,10 +227,10 @@ class Collector {
   bool AddDuplicates(const YamlNode& root, const std::string& where, const std::vector<TextError>& duplicates) {
     if (duplicates.empty()) return true;
     const TypeMeta type{.api_version = ScalarAt(&root, "apiVersion"), .kind = ScalarAt(&root, "kind")};
-    const CheckedKind* kind = FindCheckedKind(type, options_.checked_kinds);
-    const bool lenient = kind != nullptr && kind->has_lenient_mode;
+    const std::optional<Kind> kind = FindKind(type, options_.more_kinds);
+    const bool lenient = kind && HasLenientMode(*kind, options_.more_kinds);
     Document document{.origin = origin_, .subject = where, .default_namespace = options_.default_namespace};
-    if (lenient) NameObject(root, type.kind, kind->namespaced, document);
+    if (lenient) NameObject(root, type.kind, IsNamespaced(*kind), document);
     std::vector<Problem> found;
     for (const TextError& one : duplicates) {
       found.push_back(
@@ -258,9 +258,6 @@ class Collector {
     const YamlNode& node = root.node();
     SL_ASSIGN_OR_RETURN(const TypeMeta type, ParseTypeMeta(root, implied));
     if (const auto items = ItemsOfList(type, options_)) return AddList(root, where, *items);
-    if (const CheckedKind* checked = FindCheckedKind(type, options_.checked_kinds); checked != nullptr) {
-      return AddChecked(root, *checked, document);
-    }
     const std::optional<Kind> kind = FindKind(type, options_.more_kinds);
     const PodMaker* maker = options_.pod_templates ? FindPodMaker(type) : nullptr;
     if (!kind && maker == nullptr) return AddUnknown(root, type, document);
@@ -283,20 +280,6 @@ class Collector {
     resource.yaml = EmitWhole(node, type, is_implied ? options_.default_namespace : "");
     parsed_.resources.push_back(std::move(resource));
     parsed_.places.push_back(root.place());
-    return OkStatus();
-  }
-
-  Status AddChecked(const Field& root, const CheckedKind& kind, Document& document) {
-    NameObject(root.node(), std::string(kind.kind), kind.namespaced, document);
-    SL_ASSIGN_OR_RETURN(const Metadata metadata, ParseMetadata(root, kind.kind, kind.namespaced));
-    SL_RETURN_IF_ERROR(kind.check(root, metadata.name));
-    const std::string id = fmt::format("{} {}", kind.kind, metadata.name.ToString());
-    const auto [first, added] = checked_lines_.emplace(id, root.place().line);
-    if (!added) return DefinedTwice(root, first->second);
-    const bool in_default = kind.namespaced && ScalarAt(root.node().Find("metadata"), "namespace").empty();
-    parsed_.without_namespace += in_default ? 1 : 0;
-    parsed_.checked.push_back(
-        {.place = root.place(), .id = id, .object = fmt::format("{}/{}", kind.kind, metadata.name.name)});
     return OkStatus();
   }
 
@@ -336,7 +319,6 @@ class Collector {
   const ParseOptions& options_;
   ParsedText parsed_;
   std::map<ResourceId, int> lines_;
-  std::map<std::string, int> checked_lines_;  // by id
 };
 
 // A hint for each line that has a problem. Reads the text once.
@@ -405,11 +387,6 @@ std::string SkippedText(std::string_view origin, const Problem& skipped) {
 std::string WarningText(std::string_view origin, const Problem& warning) {
   const std::string& subject = warning.object.empty() ? warning.subject : warning.object;
   return fmt::format("{}:{}: {}: warning: {}", origin, warning.place.line, Printable(subject), warning.what);
-}
-
-std::string CheckedText(std::string_view origin, const CheckedObject& checked) {
-  return fmt::format("{}:{}: {}: checked only: this version does not enforce such policies yet", origin,
-                     checked.place.line, checked.object);
 }
 
 std::string DefaultNamespaceText(std::string_view origin, std::size_t count) {

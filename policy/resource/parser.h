@@ -15,20 +15,12 @@ namespace sluice::policy {
 // Larger texts are refused before they are parsed.
 inline constexpr std::size_t kMaxResourceBytes = 32U << 20U;
 
-// A kind that another directory parses. See policy/tracing/parser.h.
+// A kind that another directory parses. See policy/kinds/kinds.h.
 struct KindParser {
   Kind kind = Kind::kTracingPolicy;
   // Sets the resource's member. Its errors go to the document of `root`.
   Status (*parse)(const Field& root, const ObjectName& name, Resource& resource) = nullptr;
-};
-
-// A kind that is not enforced: its documents are checked, but are no resources. See policy/lsm/parser.h.
-struct CheckedKind {
-  std::string_view api_version;
-  std::string_view kind;
-  bool namespaced = false;
-  Status (*check)(const Field& root, const ObjectName& name) = nullptr;  // its errors go to the document of `root`
-  bool has_lenient_mode = false;  // `check` reads more with Document::lenient, and takes keys that are there twice
+  bool has_lenient_mode = false;  // `parse` reads more with Document::lenient, and takes keys that are there twice
 };
 
 struct ParseOptions {
@@ -40,23 +32,14 @@ struct ParseOptions {
   bool pod_templates = false;
   // Without an entry, documents of such kinds are errors as those of unknown kinds are.
   std::vector<KindParser> more_kinds = {};
-  std::vector<CheckedKind> checked_kinds = {};
   // For kinds with a lenient mode: what people's files misspell is a warning. Other kinds are read as without it.
   bool lenient = false;
-};
-
-// A document of a CheckedKind that has no problem.
-struct CheckedObject {
-  Place place;
-  std::string id;      // "KubeArmorPolicy shop/files"
-  std::string object;  // "KubeArmorPolicy/files"
 };
 
 // The content of one text. When there are problems, `resources` still has the documents without one.
 struct ParsedText {
   std::vector<Resource> resources;
   std::vector<Place> places;  // one for each resource
-  std::vector<CheckedObject> checked;
   std::vector<Problem> problems;
   std::vector<Problem> warnings;      // of documents that are read nevertheless
   std::vector<Problem> skipped;       // because of `skip_unknown`; says what each document is
@@ -76,11 +59,9 @@ StatusOr<std::vector<Resource>> ParseResources(std::string_view origin, std::str
 Status ToStatus(std::string_view origin, const std::vector<Problem>& problems);
 
 // Notes about a text that are not errors: "web.yaml:12: Deployment/web: left out: neither policy nor workload",
-// "ls.yaml:9: KubeArmorPolicy/ls: warning: spec.file.recurive: ...", that an object is only checked, and that `count`
-// objects are put in "default".
+// "ls.yaml:9: KubeArmorPolicy/ls: warning: spec.file.recurive: ...", and that `count` objects are put in "default".
 std::string SkippedText(std::string_view origin, const Problem& skipped);
 std::string WarningText(std::string_view origin, const Problem& warning);
-std::string CheckedText(std::string_view origin, const CheckedObject& checked);
 std::string DefaultNamespaceText(std::string_view origin, std::size_t count);
 
 // One document as JSON text, for `get -o json`.

@@ -47,13 +47,13 @@ StatusOr<Selector::Requirement> ParseRequirement(const Field& field) {
   return requirement;
 }
 
-StatusOr<std::string> ParseNamespaceOf(const Field& metadata, std::string_view kind, bool namespaced) {
+StatusOr<std::string> ParseNamespaceOf(const Field& metadata, Kind kind) {
   const auto ns = metadata.Get("namespace");
   std::string text;
   SL_RETURN_IF_ERROR(metadata.Read("namespace", text, ParseString));
-  if (kind == KindName(Kind::kNamespace)) return std::string();  // the API server accepts one and ignores it
-  if (!namespaced) {
-    if (!text.empty()) return ns->Error(fmt::format("a {} has none, and would not be limited to it", kind));
+  if (kind == Kind::kNamespace) return std::string();  // the API server accepts one and ignores it
+  if (!IsNamespaced(kind)) {
+    if (!text.empty()) return ns->Error(fmt::format("a {} has none, and would not be limited to it", KindName(kind)));
     return std::string();
   }
   if (!text.empty()) return ParseChecked(*ns, CheckDnsLabel);
@@ -74,10 +74,6 @@ StatusOr<Labels> ParseLabels(const Field& field) {
 }
 
 StatusOr<Metadata> ParseMetadata(const Field& root, Kind kind) {
-  return ParseMetadata(root, KindName(kind), IsNamespaced(kind));
-}
-
-StatusOr<Metadata> ParseMetadata(const Field& root, std::string_view kind, bool namespaced) {
   const auto field = root.Get("metadata");
   if (!field) return root.Missing("metadata");
   SL_RETURN_IF_ERROR(
@@ -88,8 +84,8 @@ StatusOr<Metadata> ParseMetadata(const Field& root, std::string_view kind, bool 
   const auto name = field->Get("name");
   if (!name) return field->Missing("name");
   SL_ASSIGN_OR_RETURN(metadata.name.name,
-                      ParseChecked(*name, kind == KindName(Kind::kNamespace) ? CheckDnsLabel : CheckDnsSubdomain));
-  SL_ASSIGN_OR_RETURN(metadata.name.ns, ParseNamespaceOf(*field, kind, namespaced));
+                      ParseChecked(*name, kind == Kind::kNamespace ? CheckDnsLabel : CheckDnsSubdomain));
+  SL_ASSIGN_OR_RETURN(metadata.name.ns, ParseNamespaceOf(*field, kind));
   SL_RETURN_IF_ERROR(field->Read("uid", metadata.uid, ParseString));
   SL_RETURN_IF_ERROR(field->Read("labels", metadata.labels, ParseLabels));
   if (const auto annotations = field->Get("annotations")) SL_RETURN_IF_ERROR(CheckAnnotations(*annotations));

@@ -17,8 +17,6 @@ struct Metadata {
 
 // metav1.ObjectMeta. A namespaced kind without a namespace gets the document's default namespace.
 StatusOr<Metadata> ParseMetadata(const Field& root, Kind kind);
-// The same for a kind that is no resource (CheckedKind).
-StatusOr<Metadata> ParseMetadata(const Field& root, std::string_view kind, bool namespaced);
 
 // The labels of an object, or a selector's matchLabels.
 StatusOr<Labels> ParseLabels(const Field& field);

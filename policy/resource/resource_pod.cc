@@ -126,6 +126,23 @@ Status ParseAttachment(const Field& spec, Workload& workload) {
   return OkStatus();
 }
 
+StatusOr<Labels> ParsePostures(const Field& root) {
+  Labels postures;
+  const auto metadata = root.Get("metadata");
+  const auto annotations = metadata ? metadata->Get("annotations") : std::nullopt;
+  if (!annotations) return postures;
+  for (const char* name : kPostureAnnotations) {
+    const auto field = annotations->Get(name);
+    if (!field) continue;
+    SL_ASSIGN_OR_RETURN(const std::string posture, field->String());
+    if (posture != "audit" && posture != "block") {
+      return field->Error(fmt::format("must be audit or block, got {}", Quoted(posture)));
+    }
+    postures.emplace(name, posture);
+  }
+  return postures;
+}
+
 }  // namespace
 
 StatusOr<std::shared_ptr<const Namespace>> ParseNamespace(const Field& root, const Metadata& metadata) {
@@ -136,6 +153,7 @@ StatusOr<std::shared_ptr<const Namespace>> ParseNamespace(const Field& root, con
   auto ns = std::make_shared<Namespace>();
   ns->name = metadata.name.name;
   ns->labels = metadata.labels;
+  SL_ASSIGN_OR_RETURN(ns->postures, ParsePostures(root));
   const auto [label, implied] = ns->labels.emplace(kNamespaceNameLabel, ns->name);
   if (!implied && label->second != ns->name) {
     return root.Error(fmt::format("metadata.labels[\"{}\"]: must be {}, the namespace's name, got {}",

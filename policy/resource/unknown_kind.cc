@@ -44,10 +44,6 @@ std::string HintForKind(std::string_view api_version, std::string_view kind) {
   if (kind == "KubeArmorNetworkPolicy") {
     return "a NetworkPolicy of sluice.dev/v1alpha1 has rules about addresses and ports: write one instead";
   }
-  const bool kubearmor = kind == "KubeArmorPolicy" || kind == "KubeArmorHostPolicy" || kind == "KubeArmorClusterPolicy";
-  if (kubearmor && api_version == "security.kubearmor.com/v1") {
-    return "this version checks such policies with `sluice validate`, but does not enforce them yet: leave it out";
-  }
   if (GroupOf(api_version) == "policy.networking.k8s.io") {
     return "tiers and priorities are not supported: ClusterNetworkPolicy of sluice.dev/v1alpha1 is cluster-wide too";
   }

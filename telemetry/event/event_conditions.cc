@@ -15,7 +15,7 @@ namespace {
 using Filter = v1::ObserveRequest::Filter;
 using MaybeAddress = std::optional<policy::Address>;
 
-constexpr const char* kTypes[] = {"flow", "exec", "fork", "exit", "change", "hook"};
+constexpr const char* kTypes[] = {"flow", "exec", "fork", "exit", "change", "hook", "alert"};
 
 bool IsType(const std::string& type) {
   return std::any_of(std::begin(kTypes), std::end(kTypes), [&](const char* known) { return type == known; });
@@ -270,12 +270,14 @@ bool EventConditions::MatchesEnds(const v1::Flow& flow) const {
          Any(to_, [&](const PeerPattern& peer) { return peer.Matches(flow.destination(), destination); });
 }
 
-bool EventConditions::MatchesHook(const v1::Hook& hook) const {
-  return MatchesProcess(hook) &&
-         Any(policies_, [&](const policy::ObjectName& wanted) { return IsPolicy(wanted, hook.policy()); });
+// A hook or an alert.
+template <typename Message>
+bool EventConditions::MatchesPolicy(const Message& event) const {
+  return MatchesProcess(event) &&
+         Any(policies_, [&](const policy::ObjectName& wanted) { return IsPolicy(wanted, event.policy()); });
 }
 
-// Exec, fork, exit and hook.
+// Exec, fork, exit, hook and alert.
 template <typename Message>
 bool EventConditions::MatchesProcess(const Message& event) const {
   return HasType(event.type()) && !NarrowsOnlyFlows() && !(without_host_ && event.workload().empty()) &&
@@ -288,7 +290,7 @@ bool EventConditions::MayHaveMatched(const v1::Lost& lost) const {
   if (!IsType(type)) return true;
   if (!HasType(type)) return false;
   if (type == "flow") return true;
-  if (type != "hook" && !policies_.empty()) return false;
+  if (type != "hook" && type != "alert" && !policies_.empty()) return false;
   return !NarrowsOnlyFlows() && (lost.workload().empty() || IsOf(lost.namespace_(), lost.workload()));
 }
 
@@ -303,7 +305,9 @@ bool EventConditions::Matches(const v1::Event& event) const {
     case v1::Event::kExit:
       return policies_.empty() && MatchesProcess(event.exit());
     case v1::Event::kHook:
-      return MatchesHook(event.hook());
+      return MatchesPolicy(event.hook());
+    case v1::Event::kAlert:
+      return MatchesPolicy(event.alert());
     case v1::Event::kLost:
       return MayHaveMatched(event.lost());
     case v1::Event::kChange:

@@ -49,7 +49,8 @@ class EventConditions {
   bool Runs(const v1::Process& process) const;
   bool MatchesFlow(const v1::Flow& flow) const;
   bool MatchesEnds(const v1::Flow& flow) const;
-  bool MatchesHook(const v1::Hook& hook) const;
+  template <typename Message>
+  bool MatchesPolicy(const Message& event) const;
   template <typename Message>
   bool MatchesProcess(const Message& event) const;
 

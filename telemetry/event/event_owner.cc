@@ -17,6 +17,8 @@ policy::ObjectName OwnerOf(const v1::Event& event) {
       return name_of(event.exit());
     case v1::Event::kHook:
       return name_of(event.hook());
+    case v1::Event::kAlert:
+      return name_of(event.alert());
     case v1::Event::kChange:
     case v1::Event::EVENT_NOT_SET:
       break;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/printable.h"
+#include "telemetry/event/alert_text.h"
 #include "telemetry/event/change_text.h"
 #include "telemetry/event/drop_reason.h"
 #include "telemetry/event/event_time.h"
@@ -151,6 +152,8 @@ std::string WhatText(const v1::Event& event, TextForm form) {
       return "CHANGE " + ChangeText(event.change());
     case v1::Event::kHook:
       return HookText(event.hook()) + PodText(event.hook(), form);
+    case v1::Event::kAlert:
+      return AlertText(event.alert()) + PodText(event.alert(), form);
     case v1::Event::EVENT_NOT_SET:
       break;
   }

@@ -48,6 +48,8 @@ const char* const kBySource = "8 resources, and `container runtime` or `cgroups 
 const char* const kWithKube = "with `--kube`";
 const char* const kByPolicysHook = "512 hooks, and policy `other` for the rest";
 const char* const kWithHooks = "with a hook policy";
+constexpr char kWithKubeArmor[] = "with a KubeArmor policy";
+constexpr char kByLsmTable[] = "as many as there are tables, fixed";
 const char* const kWithSensors = "while the process sensors run (`--process-sensors`)";
 const char* const kWithStats = "while the kernel counts (`sysctl kernel.bpf_stats_enabled=1`)";
 const char* const kWithExport = "with `--export-file`";
@@ -199,6 +201,47 @@ void AddAgent(std::vector<MetricInfo>* out) {
        kCounter,
        "Times that hooked functions were not looked at, so that no policy held: programs had interrupted each other too "
        "deep on the CPU.",
+       {},
+       "",
+       ""},
+      {"sluice_kubearmor_policies",
+       kGauge,
+       "KubeArmor policies by state: enforced, or not in force.",
+       {"state"},
+       "2 states",
+       ""},
+      {"sluice_kubearmor_memory_bytes", kGauge, "Memory of the kernel for KubeArmor policies.", {}, "", ""},
+      {"sluice_kubearmor_actions_total",
+       kCounter,
+       "Operations that a rule of the policy refused (Block) or reported (Audit). Its rules about peers are counted as "
+       "those of network policies are.",
+       {"kind", "namespace", "policy", "action"},
+       "2 actions for each of 512 policies, and policy `other` for the rest",
+       kWithKubeArmor},
+      {"sluice_kubearmor_alerts_lost_total",
+       kCounter,
+       "Alerts that were lost: the ring was full, or the workload had used its share of it. What a policy enforces "
+       "does "
+       "not depend on them.",
+       {"kind", "namespace", "policy"},
+       "512 policies, and policy `other` for the rest",
+       kWithKubeArmor},
+      {"sluice_kubearmor_table_entries",
+       kGauge,
+       "Entries of the kernel's tables of KubeArmor policies, of the half that is in force.",
+       {"table"},
+       kByLsmTable,
+       kWithKubeArmor},
+      {"sluice_kubearmor_table_capacity", kGauge, "How many there may be.", {"table"}, kByLsmTable, kWithKubeArmor},
+      {"sluice_kubearmor_not_judged_total",
+       kCounter,
+       "Operations that no rule was applied to, because all scratch memory of the CPU was in use.",
+       {},
+       "",
+       ""},
+      {"sluice_kubearmor_unreadable_paths_total",
+       kCounter,
+       "Operations whose path could not be read whole: a section with Block rules refuses them.",
        {},
        "",
        ""},

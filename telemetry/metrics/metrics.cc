@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "telemetry/metrics/hook_families.h"
+#include "telemetry/metrics/lsm_families.h"
 #include "telemetry/metrics/metric_families.h"
 #include "telemetry/metrics/metric_list.h"
 #include "telemetry/metrics/own_process.h"
@@ -186,6 +187,7 @@ std::string Metrics::Render() {
   if (sources_.kubernetes_writes) AddWriteFamilies(sources_.kubernetes_writes(), &families);
   if (sources_.hook_policies) AddHookFamilies(sources_.hook_policies(), &families);
   if (sources_.hook_records) AddHookRecordFamilies(sources_.hook_records(), &families);
+  if (sources_.lsm_policies) AddLsmFamilies(sources_.lsm_policies(), &families);
   if (sources_.http_dropped) {
     builder.Begin("sluice_http_connections_dropped_total").Add(static_cast<double>(sources_.http_dropped()));
   }

@@ -10,6 +10,7 @@
 #include "telemetry/event/event_export.h"
 #include "telemetry/flow/flow_sweeper.h"
 #include "telemetry/metrics/hook_policies.h"
+#include "telemetry/metrics/lsm_policies.h"
 #include "telemetry/metrics/source_state.h"
 #include "telemetry/process/process_sensor.h"
 
@@ -49,6 +50,7 @@ struct MetricsSources {
   Refusals api_refused;                                      // absent: no API
   SourceStates kubernetes;                                   // absent: no Kubernetes
   SourceWritesNow kubernetes_writes;                         // likewise
+  LsmPoliciesNow lsm_policies;                               // absent: nothing enforces them
   HookPoliciesNow hook_policies;                             // absent: nothing enforces them
   HookRecordsNow hook_records;                               // likewise
   std::function<std::uint64_t()> http_dropped;               // absent: no HTTP server

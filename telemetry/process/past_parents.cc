@@ -14,6 +14,8 @@ const v1::Process* ProcessOf(const v1::Event& event) {
       return &event.exit().process();
     case v1::Event::kHook:
       return &event.hook().process();
+    case v1::Event::kAlert:
+      return &event.alert().process();
     default:
       return nullptr;
   }

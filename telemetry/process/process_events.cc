@@ -213,6 +213,12 @@ v1::Event ProcessEvents::MakeHook(const ProcessInstance& instance, std::uint64_t
   return event;
 }
 
+v1::Event ProcessEvents::MakeAlert(const ProcessInstance& instance, std::uint64_t time_ns) const {
+  v1::Event event;
+  Begin(instance, time_ns, "alert", kArgumentsOfMany, event.mutable_alert());
+  return event;
+}
+
 void ProcessEvents::AddParent(const ProcessInstance& instance, v1::Event* event) const {
   auto parent = tree_->Find(instance.previous);
   if (!parent || (parent->flags & (SL_PROCESS_EXECED | SL_PROCESS_SEEDED)) == 0) parent = tree_->Find(instance.parent);

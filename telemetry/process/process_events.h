@@ -44,6 +44,7 @@ class ProcessEvents {
   v1::Event MakeExit(const ProcessInstance& instance) const;
   // The caller fills the rest of the hook.
   v1::Event MakeHook(const ProcessInstance& instance, std::uint64_t time_ns) const;
+  v1::Event MakeAlert(const ProcessInstance& instance, std::uint64_t time_ns) const;
   // Adds the parent of `instance`, if it is known: the program that the process itself ran before, or else the instance
   // that forked it. Without ancestors.
   void AddParent(const ProcessInstance& instance, v1::Event* event) const;

@@ -40,6 +40,62 @@ spec:
   ports: [{name: sql, port: 5432}, {name: dns, port: 53}, {name: dns, port: 53, protocol: UDP}]
 )";
 
+constexpr char kFiles[] = R"(apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec: {selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: {containers: []}}}
+---
+apiVersion: security.kubearmor.com/v1
+kind: KubeArmorPolicy
+metadata: {name: tools, namespace: shop}
+spec:
+  selector: {matchLabels: {app: web}}
+  process: {matchPaths: [{path: /usr/bin/nc, fromSource: [{path: /bin/sh}]}]}
+  file: {matchPaths: [{path: /etc/shadow}], action: Audit}
+)";
+
+TEST_F(ExplainProgram, SaysOfFilesAloneWhoWouldStopAProgramOrTheOpeningOfAFile) {
+  const std::string file = files_ / "files.yaml";
+  std::ofstream(file) << kFiles;
+  const auto ask = [&](const Arguments& more) {
+    Arguments arguments = {"--resources", file, "--from", "shop/web"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return Run(arguments);
+  };
+  const auto denied = ask({"--exec", "/usr/bin/nc", "--process", "/usr/bin/sh"});
+  EXPECT_EQ(denied.exit_code, 3) << denied.output;
+  EXPECT_EQ(denied.output,
+            "denied\n"
+            "shop/deployment/web: /usr/bin/sh executes /usr/bin/nc, by the given resources\n"
+            "shop/tools spec.process.matchPaths[0] stops it.\n"
+            "  KubeArmorPolicy shop/tools spec.process.matchPaths[0]: Block\n");
+  EXPECT_EQ(ask({"--exec", "/usr/bin/nc", "--process", "/usr/bin/bash"}).exit_code, 0);
+  const auto audited = ask({"--open", "/etc/shadow", "-o", "json"});
+  EXPECT_EQ(audited.exit_code, 0);
+  EXPECT_THAT(audited.output, AllOf(HasSubstr(R"("allowed":true)"), HasSubstr(R"("effect":"AUDIT")"),
+                                    HasSubstr(R"("actions":["Audit"])")));
+  EXPECT_EQ(ask({"--exec", "nc"}).exit_code, 2);
+  EXPECT_EQ(ask({"--exec", "/a", "--open", "/b"}).exit_code, 2);
+  EXPECT_EQ(ask({"--open", "/a", "--argument", "x"}).exit_code, 2);
+  EXPECT_THAT(Run({"--exec", "/a"}).output, HasSubstr("explain: --from is missing"));
+}
+
+TEST_F(ExplainProgram, AsksTheAgentAboutAProgram) {
+  agent_.operation.set_allowed(false);
+  agent_.operation.set_reason("Because.");
+  agent_.Start();
+  const auto denied = Run({"--from", "shop/web-0", "--exec", "/bin/x", "--argument", "-v", "--process", "/bin/sh",
+                           "--uid", "7", "--owner", "8", "--terminal", "--container", "app"});
+  EXPECT_EQ(denied.exit_code, 3);
+  EXPECT_THAT(denied.output, HasSubstr("Because."));
+  const auto asked = agent_.Asked<v1::ExplainOperationRequest>();
+  EXPECT_EQ(asked.from() + asked.container() + asked.program() + asked.execute().path(), "shop/web-0app/bin/sh/bin/x");
+  EXPECT_EQ(asked.execute().arguments(0), "-v");
+  EXPECT_EQ(asked.uid(), 7U);
+  EXPECT_EQ(asked.owner(), 8U);
+  EXPECT_TRUE(asked.terminal());
+}
+
 TEST_F(ExplainProgram, TakesThePortsNameOfAWorkload) {
   agent_.explanation.set_allowed(true);
   agent_.objects.emplace_back().mutable_resource()->set_yaml(kDatabase);

@@ -48,6 +48,7 @@ class FakeAgent final : public v1::Sluice::Service {
   v1::DeleteReply deleted;
   std::vector<v1::Object> objects;
   v1::Explanation explanation;
+  v1::OperationExplanation operation;
   v1::QuarantineReply quarantined;
   std::vector<v1::Event> events;
   std::vector<std::string> notices;       // at the start of each event stream
@@ -113,6 +114,11 @@ class FakeAgent final : public v1::Sluice::Service {
   }
   grpc::Status Explain(grpc::ServerContext*, const v1::ExplainRequest* request, v1::Explanation* reply) override {
     *reply = explanation;
+    return Remember(*request);
+  }
+  grpc::Status ExplainOperation(grpc::ServerContext*, const v1::ExplainOperationRequest* request,
+                                v1::OperationExplanation* reply) override {
+    *reply = operation;
     return Remember(*request);
   }
   grpc::Status Quarantine(grpc::ServerContext*, const v1::QuarantineRequest* request,

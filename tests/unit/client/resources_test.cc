@@ -159,9 +159,7 @@ TEST_F(Resources, ValidateChecksKubeArmorPoliciesAndIsLenientOnRequest) {
   const std::string file = Write("p.yaml", policy("recursive")), misspelt = Write("m.yaml", policy("recurive"));
   const auto right = Run({"validate", "-f", file});
   EXPECT_EQ(right.exit_code, 0);
-  EXPECT_THAT(right.output, HasSubstr("1 objects in 1 files: all right\n"));
-  EXPECT_THAT(right.output, HasSubstr(file + ":1: KubeArmorPolicy/p: checked only: this version does not enforce such "
-                                             "policies yet\n"));
+  EXPECT_EQ(right.output, "1 objects in 1 files: all right\n");
   const std::string what = "spec.file.matchDirectories[0].recurive: unknown field: did you mean recursive?\n";
   const auto strict = Run({"validate", "-f", misspelt});
   EXPECT_EQ(strict.exit_code, 1);
@@ -169,7 +167,13 @@ TEST_F(Resources, ValidateChecksKubeArmorPoliciesAndIsLenientOnRequest) {
   const auto lenient = Run({"validate", "--lenient", "-f", misspelt});
   EXPECT_EQ(lenient.exit_code, 0);
   EXPECT_THAT(lenient.output, HasSubstr("m.yaml:7: KubeArmorPolicy/p: warning: " + what));
-  EXPECT_EQ(Run({"apply", "--lenient", "-f", misspelt}).exit_code, 2);
+  agent_.Start();
+  for (const bool asks : {false, true}) {
+    Arguments arguments = {"apply", "-f", misspelt};
+    if (asks) arguments.emplace_back("--lenient");
+    EXPECT_EQ(Run(arguments).exit_code, 0) << "the agent decides";
+    EXPECT_EQ(agent_.Asked<v1::ApplyRequest>().read().lenient(), asks);
+  }
 }
 
 TEST_F(Resources, DiffShowsWhatApplyWouldChange) {

@@ -152,6 +152,12 @@ TEST_F(KubeObjects, ANamespace) {
   EXPECT_FALSE(object->pod);
 }
 
+TEST_F(KubeObjects, PosturesOfANamespaceAreReadIfTheyAreRight) {
+  const auto object = Good(Kind::kNamespace, R"({"metadata":{"name":"shop","annotations":{"x":"y",
+    "kubearmor-file-posture":"block","kubearmor-network-posture":"deny"}}})");
+  EXPECT_EQ(object->resource.ns->postures, (policy::Labels{{"kubearmor-file-posture", "block"}}));
+}
+
 TEST_F(KubeObjects, ANetworkPolicy) {
   const auto object = Good(Kind::kNetworkPolicy, R"({"metadata":{"name":"db","namespace":"shop","generation":1,
     "managedFields":[{"a":{"b":{}}}]},"spec":{"podSelector":{"matchLabels":{"app":"db"}},"policyTypes":["Ingress"],

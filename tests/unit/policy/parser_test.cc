@@ -29,6 +29,20 @@ TEST(ParserTest, Namespace) {
   EXPECT_EQ(r[0].ns->labels, (Labels{{"team", "a"}, {"kubernetes.io/metadata.name", "shop"}}));
 }
 
+TEST(ParserTest, PosturesOfANamespace) {
+  const auto r = Parse(
+      "{apiVersion: v1, kind: Namespace, metadata: {name: shop, annotations: {kubearmor-file-posture: block, "
+      "kubearmor-network-posture: audit, other: x}}}\n");
+  ASSERT_EQ(r.size(), 1U);
+  EXPECT_EQ(r[0].ns->postures, (Labels{{"kubearmor-file-posture", "block"}, {"kubearmor-network-posture", "audit"}}));
+  const auto wrong = ParseResources(
+      "f.yaml",
+      "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n  annotations: {kubearmor-file-posture: deny}\n");
+  EXPECT_EQ(Message(wrong.status()),
+            "f.yaml:5: Namespace shop: metadata.annotations[\"kubearmor-file-posture\"]: must be audit or block, got "
+            "\"deny\"");
+}
+
 TEST(ParserTest, PodAsKubectlPrintsIt) {
   const auto r = Parse(R"(apiVersion: v1
 kind: Pod

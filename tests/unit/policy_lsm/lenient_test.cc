@@ -108,18 +108,19 @@ std::vector<std::string> LinesOf(const std::vector<Problem>& problems) {
 }
 
 ParsedText ParseFile(const std::string& text, bool lenient = false) {
-  return ParseText("f.yaml", text, {.checked_kinds = CheckedKinds(), .lenient = lenient});
+  return ParseText("f.yaml", text, {.more_kinds = KindParsers(), .lenient = lenient});
 }
 
-TEST(LsmKinds, AreRefusedWhereTheyAreNotChecked) {
+TEST(LsmKinds, AreRefusedWhereTheyAreNotRead) {
   for (const char* kind : {"KubeArmorPolicy", "KubeArmorHostPolicy", "KubeArmorClusterPolicy"}) {
     for (const bool skip : {false, true}) {
       const ParsedText parsed = ParseText("f.yaml", DocumentOf(kind, "{name: a}"), {.skip_unknown = skip});
+      ASSERT_EQ(parsed.problems.size(), 1U) << kind;
       EXPECT_THAT(
-          LinesOf(parsed.problems),
-          ElementsAre(fmt::format("f.yaml:2: document 1: kind: security.kubearmor.com/v1 {}: this version checks such "
-                                  "policies with `sluice validate`, but does not enforce them yet: leave it out",
-                                  kind)));
+          LinesOf(parsed.problems)[0],
+          testing::StartsWith(fmt::format("f.yaml:2: document 1: kind: apiVersion \"security.kubearmor.com/v1\" has "
+                                          "no kind \"{}\" here; known are v1 List, ",
+                                          kind)));
       EXPECT_THAT(parsed.resources, IsEmpty());
     }
   }
@@ -129,17 +130,17 @@ TEST(LsmKinds, AreRefusedWhereTheyAreNotChecked) {
                   "of sluice.dev/v1alpha1 has rules about addresses and ports: write one instead"));
 }
 
-TEST(LsmKinds, AreCheckedWithTheirMetadata) {
+TEST(LsmKinds, AreReadWithTheirMetadata) {
   const ParsedText parsed = ParseFile(DocumentOf("KubeArmorPolicy", "{name: a, namespace: shop}") + "---\n" +
                                       DocumentOf("KubeArmorHostPolicy", "{name: a}") + "---\n" +
                                       DocumentOf("KubeArmorClusterPolicy", "{name: a}") + "---\n" +
                                       DocumentOf("KubeArmorPolicy", "{name: a}"));
   EXPECT_THAT(LinesOf(parsed.problems), IsEmpty());
-  ASSERT_EQ(parsed.checked.size(), 4U);
-  EXPECT_EQ(parsed.checked[0].id, "KubeArmorPolicy shop/a");
-  EXPECT_EQ(parsed.checked[1].id, "KubeArmorHostPolicy a");
-  EXPECT_EQ(parsed.checked[2].id, "KubeArmorClusterPolicy a");
-  EXPECT_EQ(parsed.checked[3].id, "KubeArmorPolicy default/a");
+  ASSERT_EQ(parsed.resources.size(), 4U);
+  EXPECT_EQ(parsed.resources[0].id.ToString(), "KubeArmorPolicy shop/a");
+  EXPECT_EQ(parsed.resources[1].id.ToString(), "KubeArmorHostPolicy a");
+  EXPECT_EQ(parsed.resources[2].id.ToString(), "KubeArmorClusterPolicy a");
+  EXPECT_EQ(parsed.resources[3].id.ToString(), "KubeArmorPolicy default/a");
   EXPECT_THAT(LinesOf(ParseFile(DocumentOf("KubeArmorHostPolicy", "{name: a, namespace: shop}")).problems),
               ElementsAre("f.yaml:3: KubeArmorHostPolicy a: metadata.namespace: a KubeArmorHostPolicy has none, and "
                           "would not be limited to it"));
@@ -152,9 +153,9 @@ TEST(LsmKinds, AreCheckedWithTheirMetadata) {
 TEST(LsmKinds, WarningsSayWhere) {
   const GatheredTexts gathered = Gather(
       {{"f.yaml", DocumentOf("KubeArmorPolicy", "{name: a, namespace: shop}", "{presets: [{name: exec}], x: 1}")}},
-      {.checked_kinds = CheckedKinds(), .lenient = true});
+      {.more_kinds = KindParsers(), .lenient = true});
   EXPECT_TRUE(gathered.FirstError().ok());
-  ASSERT_EQ(gathered.notices.size(), 2U);
+  ASSERT_EQ(gathered.notices.size(), 1U);
   EXPECT_THAT(gathered.notices[0],
               testing::StartsWith("f.yaml:4: KubeArmorPolicy/a: warning: spec.x: unknown field: "));
 }
@@ -174,7 +175,7 @@ TEST(LsmKinds, KeysThatAreThereTwiceAreTheLast) {
       LinesOf(lenient.warnings),
       ElementsAre("f.yaml:5: KubeArmorPolicy default/a: duplicate key \"file\": line 8 has it again, and only the "
                   "last one is read"));
-  EXPECT_EQ(lenient.checked.size(), 1U);
+  EXPECT_EQ(lenient.resources.size(), 1U);
 }
 
 // Other kinds have no lenient mode, and neither has JSON.
@@ -185,8 +186,8 @@ TEST(LsmKinds, KeysThatAreThereTwiceAreErrorsElsewhere) {
   EXPECT_THAT(LinesOf(parsed.problems),
               ElementsAre("f.yaml:3: document 1: duplicate key \"metadata\": line 4 has it again, "
                           "and only the last one is read"));
-  EXPECT_THAT(parsed.resources, IsEmpty());
-  EXPECT_EQ(parsed.checked.size(), 1U);
+  ASSERT_EQ(parsed.resources.size(), 1U);
+  EXPECT_EQ(parsed.resources[0].id.kind, Kind::kKubeArmorPolicy);
   const std::string json =
       R"({"apiVersion": "security.kubearmor.com/v1", "kind": "KubeArmorPolicy", "metadata": {"name": "a"},)"
       R"( "spec": {"severity": 1, "severity": 2}})";

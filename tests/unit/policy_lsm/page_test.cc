@@ -22,9 +22,20 @@ namespace fs = std::filesystem;
 constexpr const char* kPageHead = R"(# KubeArmor policies
 KubeArmor's users keep their runtime policy as `KubeArmorPolicy` (pods of a namespace), `KubeArmorClusterPolicy` (pods of
 several namespaces) and `KubeArmorHostPolicy` (the programs of nodes outside of pods), all of `security.kubearmor.com/v1`.
-**This version checks such files and enforces none of them.** `sluice validate -f FILE` checks a file completely: every
-error names file, line, field and value, and says what to do; for a file without errors it says that it is checked only.
-`sluice apply` and `sluiced --resources` refuse the kinds with one sentence.
+`sluice apply` and `sluiced --resources` take such files as they are, beside all other kinds; `sluice get`, `describe`,
+`diff` and `delete` know them as `kubearmorpolicies` (`ksp`), `kubearmorhostpolicies` (`hsp`) and
+`kubearmorclusterpolicies` (`csp`). Every error names file, line, field and value, and says what to do.
+
+**What enforces them.** BPF programs at the kernel's LSM hooks, which need a kernel with `CONFIG_BPF_LSM` and `bpf` in its
+list `lsm=`. On another kernel a policy is refused before anything changes, and the error names what is missing. Rules of
+`network.matchPeers` need nothing of that: the packet path enforces them for each packet, by the program behind it, as it
+does the `processes` of a NetworkPolicy ([policy.md](policy.md), rules 41 to 49). All policies of a node change in one
+step; a new workload's policies are in force before its first program runs. They stay in force while the agent is away.
+
+**What they say.** Every operation that is blocked or audited is an `alert` ([events.md](events.md)): `sluice observe --type
+alert`, also in KubeArmor's form (`-o kubearmor-json`, and its log service by `sluiced --kubearmor-api`). `sluice explain
+--from NS/NAME --exec PATH` and `--open PATH` (with `--process PATH`, the program that does it) say beforehand who would
+stop it; exit code 0: nobody, 3: it is denied. With `--resources FILE...` they need no agent.
 
 What the policies mean is written down as a program, `policy/lsm/evaluate.cc`, which the tests of `tests/unit/policy_lsm`
 hold to this page. The page itself is made from `policy/lsm` and from the files below: change those, and run
@@ -34,7 +45,8 @@ hold to this page. The page itself is made from `policy/lsm` and from the files 
 **Whom it is for.** A KubeArmorPolicy selects pods of its namespace by `matchLabels` (all of them) and `matchExpressions`
 with the key `label` (`In`: the pod has one of the values, `NotIn`: it has none). The label `kubearmor.io/container.name`
 selects containers by name: `web`, or `[web, db]`. A KubeArmorClusterPolicy has `matchExpressions` only, which may also
-have the key `namespace`. A KubeArmorHostPolicy selects nodes by `nodeSelector.matchLabels`: `kubernetes.io/hostname` and
+have the key `namespace`. (This version does not know which container of a pod a process is in: `apply` refuses policies
+that name containers, and those that select nodes by other labels than the following.) A KubeArmorHostPolicy selects nodes by `nodeSelector.matchLabels`: `kubernetes.io/hostname` and
 `kubearmor.io/hostname` are `*`, a name, or names with commas between; `kubearmor.io/hostnamereg` is a regular expression
 that the name contains. An empty or missing selector selects everything that the kind may be for.
 
@@ -88,7 +100,10 @@ is severity 1, action Block.
 - `matchPatterns` work, with AppArmor's syntax: `?`, `*` (no `/`), `**`, `[a-z]`, `[^a-z]`, `{a,b}`, and `\` before a
   character that stands for itself. Between two `/`, and after the last one, `*` and `**` stand for at least one byte. The
   path of a directory ends with `/`.
-- `network.matchPeers` is Sluice's own: `cidr`, `port`, `endPort` and `protocol` (tcp, udp or sctp; without it, any).
+- `network.matchPeers` is Sluice's own: `cidr`, `port`, `endPort` and `protocol` (tcp, udp or sctp; without it, any). What
+  it lets pass, NetworkPolicies must let pass, too. A program that is not known may be one of a rule's: Block rules and
+  default postures count for it, Allow rules do not. It is for pods only, without `pts`, and for programs with paths of
+  at most 511 bytes; `apply` refuses the rest.
 - `matchPatterns` may have `fromSource`, and every rule but those of `syscalls` and `presets` may have `pts`.
 - Refused, in every mode: `matchDNSQueries` (rules about names are not possible yet), `apparmor` (raw profiles), `device`
   (USB), and the kind KubeArmorNetworkPolicy.
@@ -102,7 +117,7 @@ effect, because another rule of the policy blocks the same.
 Warnings: rules that are there twice, and paths with a space, as a command line has.
 
 ## Lenient mode
-`sluice validate --lenient` is for files as they are found: these errors are warnings, with file, line and key.
+`--lenient` (of `validate`, `apply`, `diff`, `delete` and `explain`) is for files as they are found: these errors are warnings, with file, line and key.
 - Unknown and misspelt keys are not read, as in Kubernetes. The rule or selector is wider or narrower without them: read
   the warnings. A selector without a known key selects everything, and has a warning that says so.
 - Of a key that is there twice, the last one counts.
@@ -220,17 +235,17 @@ struct Corpus {
 std::string Line(const Problem& problem) { return fmt::format("line {}: {}", problem.place.line, problem.what); }
 
 void AddFile(const std::string& file, const std::string& text, Corpus& corpus) {
-  const ParseOptions options{.skip_unknown = true, .checked_kinds = CheckedKinds()};
+  const ParseOptions options{.skip_unknown = true, .more_kinds = KindParsers()};
   ParseOptions lenient_options = options;
   lenient_options.lenient = true;
   const ParsedText strict = ParseText("f.yaml", text, options), lenient = ParseText("f.yaml", text, lenient_options);
   if (strict.problems.empty()) {
-    EXPECT_FALSE(strict.checked.empty()) << file;
+    EXPECT_FALSE(strict.resources.empty()) << file;
     ++corpus.strict;
     corpus.warned += strict.warnings.empty() ? 0 : 1;
   } else if (lenient.problems.empty()) {
     EXPECT_FALSE(lenient.warnings.empty()) << file << " is read with no word about " << Line(strict.problems.front());
-    EXPECT_FALSE(lenient.checked.empty()) << file;
+    EXPECT_FALSE(lenient.resources.empty()) << file;
     ++corpus.lenient;
     corpus.rows[file] = "lenient: " + Line(strict.problems.front());
   } else {

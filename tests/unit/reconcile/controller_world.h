@@ -11,8 +11,8 @@
 #include <mutex>
 
 #include "ctrl/reconcile/controller.h"
+#include "policy/kinds/kinds.h"
 #include "policy/resource/parser.h"
-#include "policy/tracing/parser.h"
 #include "tests/support/fake_datapath.h"
 
 namespace sluice::reconcile {
@@ -26,7 +26,7 @@ class ControllerTest : public ::testing::Test {
     Start();
     return controller_->Restore({.directory = directory_, .kubernetes = kubernetes_}, saved_);
   }
-  void Start(hooks::HookController* hooks = nullptr) {
+  void Start(hooks::HookController* hooks = nullptr, lsm::LsmController* lsm = nullptr) {
     controller_ = std::make_unique<Controller>(
         &datapath_,
         Node{[this](const policy::Workload& workload) { return Bind(workload); },
@@ -48,7 +48,7 @@ class ControllerTest : public ::testing::Test {
                return ends;
              }},
         [this](const StateChange& change, const std::function<Status()>& enforce) { return Save(change, enforce); },
-        hooks);
+        hooks, lsm);
   }
 
   // May be called from any thread.
@@ -74,8 +74,8 @@ class ControllerTest : public ::testing::Test {
         name, spec);
   }
   static std::vector<policy::Resource> Parse(const std::string& yaml) {
-    auto parsed = policy::ParseResources(
-        "test", yaml, {.more_kinds = policy::tracing::KindParsers(policy::tracing::Reading::kParsed)});
+    auto parsed =
+        policy::ParseResources("test", yaml, {.more_kinds = policy::MoreKinds(policy::tracing::Reading::kParsed)});
     EXPECT_TRUE(parsed.ok()) << parsed.status();
     return parsed.ok() ? *std::move(parsed) : std::vector<policy::Resource>();
   }

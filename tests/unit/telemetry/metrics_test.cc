@@ -50,6 +50,7 @@ class MetricsTest : public ::testing::Test {
                                                     .traffic = [this] { return traffic_.get(); },
                                                     .verdicts = &verdicts_,
                                                     .kubernetes_writes = kubernetes_writes_,
+                                                    .lsm_policies = [this] { return lsm_policies_; },
                                                     .hook_policies = [this] { return hook_policies_; },
                                                     .hook_records = [this] { return hook_records_; }},
                                      std::move(options));
@@ -103,6 +104,7 @@ class MetricsTest : public ::testing::Test {
   SourceWritesNow kubernetes_writes_;
   std::vector<HookPolicyNumbers> hook_policies_;
   HookRecordNumbers hook_records_;
+  LsmNumbers lsm_policies_;
   bool ready_ = true;
   StatusOr<std::size_t> quarantined_ = std::size_t{2};
 };
@@ -324,6 +326,47 @@ TEST_F(MetricsTest, ManyHooksShareASeries) {
   EXPECT_EQ(samples.at(R"(sluice_hook_matches_total{namespace="",policy="other",hook="other"})"), 88);
   EXPECT_EQ(samples.at(R"(sluice_hook_matches_total{namespace="",policy="many",hook="f511"})"), 1);
   EXPECT_FALSE(samples.contains(R"(sluice_hook_matches_total{namespace="",policy="many",hook="f512"})"));
+}
+
+TEST_F(MetricsTest, KubeArmorPoliciesByStateAndAction) {
+  EXPECT_THAT(Render(), Has({{R"(sluice_kubearmor_policies{state="enforced"})", 0},
+                             {R"(sluice_kubearmor_policies{state="error"})", 0},
+                             {"sluice_kubearmor_memory_bytes", 0}}));
+  EXPECT_THAT(Render(), Not(Contains(Key(HasSubstr("sluice_kubearmor_actions_total")))));
+  lsm_policies_ = {.policies = {{.kind = "KubeArmorPolicy",
+                                 .name = {"shop", "files"},
+                                 .in_force = true,
+                                 .blocked = 5,
+                                 .audited = 4,
+                                 .lost = 2},
+                                {.kind = "KubeArmorHostPolicy", .name = {"", "bad"}}},
+                   .tables = {{"rules", 12, 8192}},
+                   .memory_bytes = 4096,
+                   .not_judged = 1,
+                   .unreadable = 3};
+  const std::string labels = R"({kind="KubeArmorPolicy",namespace="shop",policy="files")";
+  EXPECT_THAT(Render(), Has({{R"(sluice_kubearmor_policies{state="enforced"})", 1},
+                             {R"(sluice_kubearmor_policies{state="error"})", 1},
+                             {"sluice_kubearmor_memory_bytes", 4096},
+                             {"sluice_kubearmor_actions_total" + labels + R"(,action="Block"})", 5},
+                             {"sluice_kubearmor_actions_total" + labels + R"(,action="Audit"})", 4},
+                             {"sluice_kubearmor_alerts_lost_total" + labels + "}", 2},
+                             {R"(sluice_kubearmor_table_entries{table="rules"})", 12},
+                             {R"(sluice_kubearmor_table_capacity{table="rules"})", 8192},
+                             {"sluice_kubearmor_not_judged_total", 1},
+                             {"sluice_kubearmor_unreadable_paths_total", 3}}));
+}
+
+TEST_F(MetricsTest, ManyKubeArmorPoliciesShareASeries) {
+  for (int i = 0; i < 600; ++i) {
+    lsm_policies_.policies.push_back(
+        {.kind = "KubeArmorPolicy", .name = {"shop", fmt::format("p{}", i)}, .in_force = true, .blocked = 1});
+  }
+  const auto samples = Render();
+  EXPECT_EQ(samples.at(R"(sluice_kubearmor_actions_total{kind="other",namespace="",policy="other",action="Block"})"),
+            88);
+  EXPECT_FALSE(samples.contains(
+      R"(sluice_kubearmor_actions_total{kind="KubeArmorPolicy",namespace="shop",policy="p512",action="Block"})"));
 }
 
 TEST_F(MetricsTest, ApplyLatencyIsAHistogramByResult) {

@@ -1,0 +1,192 @@
+#include "ctrl/lsm/lsm_controller.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "policy/lsm/peer_policies.h"
+
+namespace sluice::lsm {
+namespace {
+
+using policy::ResourceId;
+
+std::vector<const policy::Resource*> ResourcesOf(const policy::ResourceMap& resources) {
+  std::vector<const policy::Resource*> policies;
+  for (const policy::Kind kind : policy::kKubeArmorKinds) {
+    for (const auto& [id, resource] : resources.of(kind)) policies.push_back(&resource);
+  }
+  return policies;
+}
+
+policy::Kind KindOf(policy::lsm::Policy::Kind kind) { return policy::kKubeArmorKinds[static_cast<std::size_t>(kind)]; }
+static_assert(policy::kKubeArmorKinds[static_cast<std::size_t>(policy::lsm::Policy::Kind::kHost)] ==
+              policy::Kind::kKubeArmorHostPolicy);
+
+std::vector<Subject> SubjectsOf(const LsmController::Change& change, const std::string& cgroup_root,
+                                const hooks::InodeOf& inode) {
+  std::vector<Subject> subjects;
+  for (hooks::Subject& one : hooks::LocalSubjects(change.resources, change.bindings, {}, cgroup_root, inode)) {
+    subjects.push_back({.key = std::move(one.key), .cgroups = std::move(one.cgroups), .netns = std::move(one.netns)});
+  }
+  return subjects;
+}
+
+bool IsSameSubject(const Subject& one, const Subject& other) {
+  return one.key == other.key && one.cgroups == other.cgroups && one.netns == other.netns;
+}
+
+}  // namespace
+
+Status LsmController::Enforce(const Change& change) {
+  const std::lock_guard lock(mutex_);
+  if (has_begun_) return EnforceNow(change);
+  noted_.emplace(change.resources, change.bindings);
+  return OkStatus();
+}
+
+Status LsmController::Begin() {
+  const std::lock_guard lock(mutex_);
+  has_begun_ = true;
+  const auto noted = std::exchange(noted_, std::nullopt);
+  return noted ? EnforceNow({.resources = noted->first, .bindings = noted->second}) : OkStatus();
+}
+
+// Labels of workloads and annotations of namespaces decide, too.
+bool LsmController::IsAsBefore(const Change& change) const {
+  if (!change.same_workloads) return false;
+  for (const policy::Kind kind : policy::kKubeArmorKinds) {
+    if (!enforced_.Shares(kind, change.resources)) return false;
+  }
+  for (const policy::Kind kind : {policy::Kind::kWorkload, policy::Kind::kNamespace}) {
+    if (!enforced_.Shares(kind, change.resources)) return false;
+  }
+  return !change.refuses || std::none_of(entries_.begin(), entries_.end(),
+                                         [](const auto& entry) { return !entry.second.problem.empty(); });
+}
+
+// Whether the change must not be made without this policy.
+bool LsmController::MustDo(const policy::Resource& resource, const Change& change) const {
+  if (!change.refuses) return false;
+  const auto entry = entries_.find(resource.id);
+  return change.asked_for.contains(resource.id) || entry == entries_.end() || entry->second.wanted != resource.yaml;
+}
+
+Status LsmController::CheckOne(const policy::lsm::Policy& policy) const {
+  SL_RETURN_IF_ERROR(CheckSelection(policy));
+  SL_RETURN_IF_ERROR(policy::lsm::PeerPoliciesOf(policy).status());
+  if (!NeedsKernel(policy)) return OkStatus();
+  SL_RETURN_IF_ERROR(options_.check_kernel());
+  const std::shared_ptr<const policy::lsm::Policy> alone(std::shared_ptr<void>(), &policy);
+  return policy::lsm::Compile({{.key = "", .policies = {alone}, .postures = {}}}, options_.compile).status();
+}
+
+// The entries after the change. Error: it must not be made.
+StatusOr<LsmController::Entries> LsmController::CheckAll(const Change& change) const {
+  Entries entries;
+  for (const policy::Resource* const resource : ResourcesOf(change.resources)) {
+    const auto before = entries_.find(resource->id);
+    Entry& entry = entries[resource->id];
+    if (before != entries_.end()) entry = before->second;
+    const bool is_wanted_already = before != entries_.end() && entry.wanted == resource->yaml;
+    if (is_wanted_already && (entry.problem.empty() || !change.refuses)) continue;
+    const Status right = CheckOne(*resource->lsm);
+    if (!right.ok() && MustDo(*resource, change)) return Annotate(right, resource->id.ToString());
+    if (!right.ok() && (!is_wanted_already || entry.problem != Message(right))) {
+      LogError("{} is not enforced{}: {}", resource->id.ToString(), entry.in_force ? ", its earlier version is" : "",
+               Message(right));
+    }
+    entry.wanted = resource->yaml;
+    entry.problem = right.ok() ? "" : Message(right);
+    if (right.ok()) entry.in_force = resource->lsm;
+  }
+  return entries;
+}
+
+// Tables that know a new workload come before the workload.
+Status LsmController::Put(const Change& change, const Entries& entries) {
+  Policies policies;
+  for (const auto& [id, entry] : entries) {
+    if (entry.in_force) policies.emplace(id, entry.in_force);
+  }
+  Workloads workloads = PoliciesOfWorkloads(change.resources, policies, options_.node);
+  const bool needs_kernel =
+      std::any_of(policies.begin(), policies.end(), [](const auto& one) { return NeedsKernel(*one.second); });
+  if (!enforcer_ && !needs_kernel) return OkStatus();
+  if (!enforcer_) {
+    SL_ASSIGN_OR_RETURN(enforcer_, options_.open());
+  }
+  if (!std::equal(workloads.begin(), workloads.end(), workloads_.begin(), workloads_.end(), IsSame)) {
+    SL_ASSIGN_OR_RETURN(const auto compiled, policy::lsm::Compile(workloads, options_.compile));
+    SL_RETURN_IF_ERROR(enforcer_->Replace(compiled));
+    workloads_ = std::move(workloads);
+  }
+  std::vector<Subject> subjects = SubjectsOf(change, options_.cgroup_root, options_.inode);
+  if (std::equal(subjects.begin(), subjects.end(), subjects_.begin(), subjects_.end(), IsSameSubject))
+    return OkStatus();
+  SL_RETURN_IF_ERROR(Annotate(enforcer_->SetSubjects(subjects), "tell the kernel's LSM programs the workloads"));
+  subjects_ = std::move(subjects);
+  return OkStatus();
+}
+
+Status LsmController::EnforceNow(const Change& change) {
+  if (IsAsBefore(change)) return OkStatus();
+  SL_ASSIGN_OR_RETURN(Entries entries, CheckAll(change));
+  if (const Status put = Put(change, entries); !put.ok()) {
+    if (change.refuses) return Annotate(put, "KubeArmor policies");
+    // Nothing can be taken back: what is new is in error, and the workloads have what was in force before.
+    LogError("KubeArmor policies are not enforced as they are wanted: {}", Message(put));
+    for (auto& [id, entry] : entries) {
+      const auto before = entries_.find(id);
+      const auto in_force = before == entries_.end() ? nullptr : before->second.in_force;
+      if (entry.in_force != in_force) entry.problem = Message(put);
+      entry.in_force = in_force;
+    }
+    SL_RETURN_IF_ERROR(Put(change, entries));
+  }
+  entries_ = std::move(entries);
+  enforced_ = change.resources;
+  // If nothing can be loaded, what is left of the agent before is better than nothing.
+  const bool all_in_force =
+      std::all_of(entries_.begin(), entries_.end(), [](const auto& entry) { return entry.second.problem.empty(); });
+  if (enforcer_) {
+    EndEarlier([this] { return enforcer_->EndEarlier(); });
+  } else if (all_in_force) {
+    EndEarlier(options_.end_earlier);
+  }
+  return OkStatus();
+}
+
+void LsmController::EndEarlier(const std::function<Status()>& end) {
+  if (ended_earlier_ || !end) return;
+  const Status ended = end();
+  ended_earlier_ = ended.ok();
+  if (!ended.ok()) LogError("end the KubeArmor policies of the agent before: {}", Message(ended));
+}
+
+Status LsmController::Check(const Change& change) const {
+  const std::lock_guard lock(mutex_);
+  return CheckAll(change).status();
+}
+
+LsmReports LsmController::reports() const {
+  const std::lock_guard lock(mutex_);
+  LsmReports reports;
+  for (const auto& [id, entry] : entries_) reports[id].problem = entry.problem;
+  for (const auto& workload : workloads_) {
+    for (const auto& policy : workload.policies) {
+      if (const auto report = reports.find({KindOf(policy->kind), policy->name}); report != reports.end())
+        report->second.workloads.push_back(workload.key);
+    }
+  }
+  if (!enforcer_) return reports;
+  for (const PolicyCounts& counts : enforcer_->Counts()) {
+    const auto report = reports.find({KindOf(counts.kind), counts.policy});
+    if (report == reports.end()) continue;
+    report->second.blocked += counts.counts.counts[SL_LSM_COUNT_BLOCKED];
+    report->second.audited += counts.counts.counts[SL_LSM_COUNT_AUDITED];
+    report->second.lost += counts.counts.counts[SL_LSM_COUNT_LOST];
+  }
+  return reports;
+}
+
+}  // namespace sluice::lsm

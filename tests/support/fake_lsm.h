@@ -1,0 +1,90 @@
+// KubeArmor policies without a kernel: FakeLsm records what it is asked for, and fails where a test says so. It
+// outlives the enforcers that an LsmController opens, as the kernel does.
+//   FakeLsm kernel;
+//   lsm::LsmController controller(kernel.Options());
+//   kernel.lacks = "...";  // what CheckKernel says
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ctrl/lsm/lsm_controller.h"
+
+namespace sluice::test {
+
+class FakeLsm {
+ public:
+  lsm::LsmController::Options Options() {
+    return {.check_kernel = [this]() -> Status {
+              return lacks.empty() ? OkStatus() : MakeError(absl::StatusCode::kFailedPrecondition, "{}", lacks);
+            },
+            .open = [this] { return Open(); },
+            .end_earlier = [this] { return Call("EndEarlier"); },
+            .compile = {.seed = 7,
+                        .syscall_number = [](std::string_view name) -> std::optional<std::uint32_t> {
+                          return name == "unlink" ? std::optional(87U) : std::nullopt;
+                        }},
+            .node = "n1",
+            .cgroup_root = "/cgroup",
+            .inode = [](const std::string&) -> std::uint64_t { return 0; }};
+  }
+
+  std::string lacks;  // not empty: the kernel cannot enforce such policies, and why
+  // The next such call, as in TakeCalls(), returns `error` and changes nothing.
+  void FailNext(const std::string& call, Status error) { failures_[call].push_back(std::move(error)); }
+  // Oldest first: "Open", "Replace KEY...", "SetSubjects KEY...", "EndEarlier". The node's key is "-".
+  std::vector<std::string> TakeCalls() { return std::exchange(calls_, {}); }
+  std::vector<lsm::PolicyCounts> counts;
+  // "POLICY FIELD" of every rule that is in force, in their order.
+  std::vector<std::string> rules() const {
+    std::vector<std::string> texts;
+    if (!compiled_) return texts;
+    for (const auto& one : compiled_->rules) texts.push_back(one.policy->name.ToString() + " " + one.rule->field);
+    return texts;
+  }
+
+ private:
+  class Enforcer final : public lsm::LsmEnforcer {
+   public:
+    explicit Enforcer(FakeLsm* kernel) : kernel_(kernel) {}
+    Status Replace(const std::shared_ptr<const policy::lsm::Compiled>& compiled) override {
+      std::string call = "Replace";
+      for (const auto& [key, profile] : compiled->profiles) call += " " + (key.empty() ? "-" : key);
+      SL_RETURN_IF_ERROR(kernel_->Call(call));
+      kernel_->compiled_ = compiled;
+      return OkStatus();
+    }
+    Status SetSubjects(const std::vector<lsm::Subject>& subjects) override {
+      std::string call = "SetSubjects";
+      for (const lsm::Subject& subject : subjects) call += " " + subject.key;
+      return kernel_->Call(call);
+    }
+    Status EndEarlier() override { return kernel_->Call("EndEarlier"); }
+    std::vector<lsm::PolicyCounts> Counts() const override { return kernel_->counts; }
+
+   private:
+    FakeLsm* const kernel_;
+  };
+
+  StatusOr<std::unique_ptr<lsm::LsmEnforcer>> Open() {
+    SL_RETURN_IF_ERROR(Call("Open"));
+    return std::make_unique<Enforcer>(this);
+  }
+  Status Call(const std::string& call) {
+    calls_.push_back(call);
+    auto& failures = failures_[call];
+    if (failures.empty()) return OkStatus();
+    Status error = std::move(failures.front());
+    failures.pop_front();
+    return error;
+  }
+
+  std::map<std::string, std::deque<Status>> failures_;
+  std::vector<std::string> calls_;
+  std::shared_ptr<const policy::lsm::Compiled> compiled_;
+};
+
+}  // namespace sluice::test
