@@ -92,6 +92,7 @@ struct qstr {
   const unsigned char* name;
 };
 struct super_block {
+  unsigned long s_flags;
   unsigned long s_magic;
 };
 struct inode {

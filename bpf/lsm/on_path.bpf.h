@@ -13,6 +13,7 @@
 #define SL_S_IFDIR 0040000
 #define SL_S_IFREG 0100000
 #define SL_PROC_MAGIC 0x9fa0
+#define SL_SB_KERNMOUNT (1u << 22) /* s_flags: the kernel's own, as that of memfd */
 
 enum lsm_path_facts {
   LSM_WRITES = 1 << 0,    /* the file is opened for writing, or changed */
@@ -122,6 +123,9 @@ __noinline int on_path(__u32 index, __u64 dentry_address, __u64 mount, __u32 ope
   scratch->writes = facts & LSM_WRITES ? 1 : 0;
   if (!(facts & LSM_IS_NEW) && inode) scratch->owner = BPF_CORE_READ(inode, i_uid.val);
   write_path(index, dentry_address, mount, is_directory);
+  /* Overlayfs opens the directory or file of a layer, by a mount that only it has: the process has opened the one
+   * above, by its path. */
+  if (scratch->no_path && !(BPF_CORE_READ(inode, i_sb, s_flags) & SL_SB_KERNMOUNT)) return 0;
   if (operation == SL_LSM_OPEN) note_process_files(index, dentry_address);
   judge_path(index);
   const int error = report(index, facts & LSM_QUIET);

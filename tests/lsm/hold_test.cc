@@ -38,7 +38,7 @@ class LsmHold : public LsmTest {
 
 TEST_F(LsmHold, ARecordSaysWhoWhatAndWhy) {
   directory().Copy("/usr/bin/true", "program");
-  ASSERT_TRUE(Apply({"{process: {matchPaths: [{path: " + Path("program") + "}]}, message: no}"}).ok());
+  ASSERT_TRUE(Apply({"{process: {matchPaths: [{path: " + Path("program") + "}]}, message: stop}"}).ok());
   pid_t child = 0;
   const int ends = memfd_create("pid", 0);
   EXPECT_EQ(Run([&] {
@@ -67,7 +67,7 @@ TEST_F(LsmHold, ARecordSaysWhoWhatAndWhy) {
   const auto rule = fixture().store().Describe(event.generation, event.rule);
   ASSERT_TRUE(rule.has_value());
   EXPECT_EQ(rule->policy->name.ToString(), "shop/a");
-  EXPECT_EQ(rule->rule->effect.message, "no");
+  EXPECT_EQ(rule->rule->effect.message, "stop");
 }
 
 TEST_F(LsmHold, OtherWorkloadsAndTheHostAreUntouched) {

@@ -120,10 +120,9 @@ TEST_F(LsmPreset, AnonMapExec) {
 // A process that enters a container's namespace and cgroup from outside, and then executes a program.
 TEST_F(LsmPreset, Exec) {
   const std::string program = directory().Copy("/usr/bin/true", "program");
-  Gate gate;
-  Arrival arrival;
-  int ends[2];
+  int ends[2], gate[2];
   ASSERT_EQ(pipe(ends), 0);
+  ASSERT_EQ(pipe(gate), 0);
   // The container's first process, which starts another one itself when it is told to.
   const pid_t outer = Fork([&] {
     if (unshare(CLONE_NEWPID) != 0) _exit(90);
@@ -131,7 +130,7 @@ TEST_F(LsmPreset, Exec) {
       fixture().cgroup().Enter();
       char byte = 0;
       if (write(ends[1], &byte, 1) != 1) _exit(91);
-      gate.Wait();
+      if (read(gate[0], &byte, 1) != 1) _exit(91);
       const int status = Reap(Fork([&] { _exit(ExecError({program})); }));
       _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 92);
     });
@@ -160,12 +159,11 @@ TEST_F(LsmPreset, Exec) {
   ASSERT_TRUE(Preset("exec", "Block").ok());
   EXPECT_EQ(enter(), EPERM);
   EXPECT_EQ(Seen(), "execute Block spec.presets[0] " + program);
-  gate.Open();
+  ASSERT_EQ(write(gate[1], &byte, 1), 1);
   const int status = Reap(outer);
   EXPECT_EQ(WEXITSTATUS(status), 0) << "the container's own process may start programs";
   EXPECT_EQ(Seen(), "");
-  close(ends[0]);
-  close(ends[1]);
+  for (const int end : {ends[0], ends[1], gate[0], gate[1]}) close(end);
 }
 
 class LsmSystemCalls : public LsmTest {};
