@@ -24,7 +24,22 @@ StatusOr<HubbleMask> HubbleMask::Make(const google::protobuf::FieldMask& mask) {
 }
 
 void HubbleMask::Apply(flow::Flow* flow) const {
-  if (!mask_.paths().empty()) FieldMaskUtil::TrimMessage(mask_, flow);
+  const auto& paths = mask_.paths();
+  if (paths.empty()) return;
+  constexpr std::int32_t kPolicyVerdict = 5;
+  const bool keeps_verdict =
+      flow->event_type().type() == kPolicyVerdict && std::find(paths.begin(), paths.end(), "event_type") != paths.end();
+  flow::Flow verdict;
+  if (keeps_verdict) {
+    verdict.set_traffic_direction(flow->traffic_direction());
+    verdict.set_policy_match_type(flow->policy_match_type());
+    verdict.mutable_egress_allowed_by()->Swap(flow->mutable_egress_allowed_by());
+    verdict.mutable_egress_denied_by()->Swap(flow->mutable_egress_denied_by());
+    verdict.mutable_ingress_allowed_by()->Swap(flow->mutable_ingress_allowed_by());
+    verdict.mutable_ingress_denied_by()->Swap(flow->mutable_ingress_denied_by());
+  }
+  FieldMaskUtil::TrimMessage(mask_, flow);
+  if (keeps_verdict) flow->MergeFrom(verdict);
 }
 
 }  // namespace sluice::telemetry

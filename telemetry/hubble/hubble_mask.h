@@ -15,7 +15,8 @@ class HubbleMask {
   static StatusOr<HubbleMask> Make(const google::protobuf::FieldMask& mask);
 
   bool WantsExtensions() const { return wants_extensions_; }
-  // Removes what is not wanted.
+  // Removes what is not wanted. Of a policy's verdict, `event_type` includes the direction, the kind of match and the
+  // policies' names: Hubble's client prints these, but does not ask for them.
   void Apply(flow::Flow* flow) const;
 
  private:

@@ -251,10 +251,13 @@ TEST_F(Tetra, APolicyIsDisabledEnabledAndSetToAModeAndThatLasts) {
     EXPECT_EQ(client().Find("secret").state(), tetragon::TP_STATE_DISABLED);
     EXPECT_EQ(client().Find("secret").kernel_memory_bytes(), 0U);
   }
+  Stream kprobes(client(), Wanted({tetragon::PROCESS_KPROBE}, "secret"));
   ASSERT_EQ(client().Enable("secret", true), "");
   EXPECT_EQ(Cat("web", "secret"), kKilled);
+  const auto killed = kprobes.Next();
+  ASSERT_TRUE(killed);
+  EXPECT_EQ(killed->process_kprobe().action(), tetragon::KPROBE_ACTION_SIGKILL);
 
-  Stream kprobes(client(), Wanted({tetragon::PROCESS_KPROBE}, "secret"));
   ASSERT_EQ(client().SetMode("secret", tetragon::TP_MODE_MONITOR), "");
   EXPECT_EQ(Cat("web", "secret"), 0);
   const auto seen = kprobes.Next();

@@ -279,6 +279,24 @@ TEST(HubbleMask, LeavesWhatIsWanted) {
   EXPECT_EQ(flow.DebugString(), expected.DebugString());
 }
 
+TEST(HubbleMask, AVerdictOfPoliciesKeepsWhatClientsPrintOfIt) {
+  google::protobuf::FieldMask paths;
+  for (const char* path : {"verdict", "event_type"}) paths.add_paths(path);
+  const auto mask = HubbleMask::Make(paths);
+  ASSERT_TRUE(mask.ok()) << mask.status();
+  flow::Flow flow = ToHubbleFlow(WebToDb(), HubblePart::kIngressVerdict, Node1());
+  mask->Apply(&flow);
+  EXPECT_EQ(flow.traffic_direction(), flow::INGRESS);
+  EXPECT_EQ(flow.policy_match_type(), 2U);
+  ASSERT_EQ(flow.ingress_allowed_by_size(), 1);
+  EXPECT_EQ(flow.ingress_allowed_by(0).name(), "db");
+  EXPECT_FALSE(flow.has_source());
+  flow::Flow packet = HubbleWebToDb();
+  mask->Apply(&packet);
+  EXPECT_EQ(packet.traffic_direction(), flow::TRAFFIC_DIRECTION_UNKNOWN);
+  EXPECT_EQ(packet.ingress_allowed_by_size(), 0);
+}
+
 TEST(HubbleMask, EmptyOneLeavesEverything) {
   const auto mask = HubbleMask::Make({});
   ASSERT_TRUE(mask.ok());
