@@ -52,19 +52,26 @@ std::uint32_t NamespaceOf(const char* file) {
   return bracket == std::string::npos ? 0 : static_cast<std::uint32_t>(std::stoul(text.substr(bracket + 1)));
 }
 
+// Of a process, the outermost namespace first.
+std::vector<std::uint32_t> PidsByNamespace(pid_t pid) {
+  std::istringstream text(StatusOf(pid, "NSpid"));
+  std::vector<std::uint32_t> pids;
+  for (std::uint32_t one = 0; text >> one;) pids.push_back(one);
+  return pids;
+}
+
 ProcessFacts ThisProcess() {
   ProcessFacts facts;
   facts.pid = static_cast<std::uint32_t>(getpid());
-  std::istringstream pids(StatusOf(getpid(), "NSpid"));
-  for (std::uint32_t pid = 0; pids >> pid;) facts.namespaced_pid = pid;
+  const std::vector<std::uint32_t> own = PidsByNamespace(getpid());
+  facts.namespaced_pid = own.back();
   bool in_namespace = true;  // those outside, and their ancestors, do not count
   for (pid_t pid = getppid(); pid > 0; pid = std::stoi(StatusOf(pid, "PPid"))) {
     facts.ancestors.push_back(static_cast<std::uint32_t>(pid));
-    const auto of_this = LinkOf("/proc/self/ns/pid"), of_ancestor = LinkOf(fmt::format("/proc/{}/ns/pid", pid));
-    in_namespace = in_namespace && of_this == of_ancestor;
-    std::istringstream numbers(StatusOf(pid, "NSpid"));
-    std::uint32_t number = 0;
-    while (numbers >> number) continue;
+    const std::vector<std::uint32_t> pids = PidsByNamespace(pid);
+    // An ancestor's namespace is that of the process, or one that has it in it.
+    in_namespace = in_namespace && pids.size() == own.size();
+    const std::uint32_t number = pids.empty() ? 0 : pids.back();
     if (in_namespace) facts.namespaced_ancestors.push_back(number);
   }
   // By NamespaceType, and by CapabilitySet.

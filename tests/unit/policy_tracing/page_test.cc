@@ -501,8 +501,8 @@ TEST(TracingPage, RefusedFilesHaveAKnownReason) {
                        line.find("this has a variable for another tool") != std::string::npos;
     EXPECT_TRUE(known) << line;
   }
-  EXPECT_GE(compiles, 44);
-  EXPECT_LE(not_yet, 17);
+  EXPECT_GE(compiles, 58);
+  EXPECT_LE(not_yet, 3);
   EXPECT_EQ(refused, 4);
 }
 
