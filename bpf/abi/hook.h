@@ -357,8 +357,8 @@ SL_ABI_ASSERT(sizeof(struct sl_hook_notice_key) == 16, "sl_hook_notice_key");
 
 /*
  * `hook_exec_facts` (TASK_STORAGE; that of the thread that leads a process counts): what the process was after its last
- * exec, in the order of the fields; or, if it ran already, when the programs began to look. Marks stay at an exec. Forks
- * have the same.
+ * exec, in the order of the fields; or, if it ran already, when the programs began to look. Marks stay at an exec.
+ * Forks have the same.
  */
 struct sl_hook_exec_facts {
   __u32 namespaces[SL_HOOK_NAMESPACES];

@@ -74,7 +74,8 @@ SL_ABI_ASSERT(sizeof(struct sl_socket_owner) == 56, "sl_socket_owner");
  * were closed. While the number stays the same, none of them was closed. A power of two. */
 #define SL_SOCKETS_CLOSED 16384
 
-/* `socket_holders` (HASH by the number of the socket's inode), while the socket probes start: the process that has it open. */
+/* `socket_holders` (HASH by the number of the socket's inode), while the socket probes start: the process that has it
+ * open. */
 struct sl_socket_holder {
   __u64 birth_ns;
   __u32 tgid;

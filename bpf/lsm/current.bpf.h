@@ -121,6 +121,14 @@ static __always_inline void release(__u32 index) {
   if (scratch) SL_WRITE_ONCE(scratch->busy, 0);
 }
 
+/* Ends a run with the hook's result. Since Linux 6.12 the verifier wants to see that this is an error or 0, which a
+ * global function's result does not show. */
+static __always_inline int end_run(__u32 index, int error) {
+  release(index);
+  if (!error) return 0;
+  return -SL_EPERM;
+}
+
 /* The tables for the current process. */
 struct lsm_run {
   __u64 generation;

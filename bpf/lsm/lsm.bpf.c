@@ -51,8 +51,7 @@ int execute(unsigned long long* ctx) {
   if (!start(&run, SL_LSM_PROCESS, &index)) return can_block(process) ? -SL_EPERM : 0;
   const bool by_name = BPF_CORE_READ(bprm, interp) == BPF_CORE_READ(bprm, filename);
   const int error = on_execute(index, (__u64)BPF_CORE_READ(bprm, file), by_name);
-  release(index);
-  return error;
+  return end_run(index, error);
 }
 
 SEC("lsm/bprm_committed_creds")
@@ -156,8 +155,7 @@ static __always_inline int judge_number_of(__u32 section, __u32 operation, __u32
   scratch->number = number;
   judge_one_number(index, number);
   const int error = report(index, false);
-  release(index);
-  return error;
+  return end_run(index, error);
 }
 
 SEC("lsm/socket_create")
@@ -178,8 +176,7 @@ int BPF_PROG(create_socket, int family, int type, int protocol, int kern) {
   scratch->event.protocol = protocol;
   judge_numbers(index, protocols);
   const int error = report(index, false);
-  release(index);
-  return error;
+  return end_run(index, error);
 }
 
 /* After the kernel's own check: the process has the capability. Only what it does with its own credentials counts. */
@@ -203,8 +200,7 @@ static __always_inline int judge_code(void) {
   scratch->presets = 1 << SL_LSM_PRESET_ANON_MAP_EXEC;
   judge_presets(index);
   const int error = report(index, false);
-  release(index);
-  return error;
+  return end_run(index, error);
 }
 
 SEC("lsm/mmap_file")

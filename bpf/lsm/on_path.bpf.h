@@ -152,8 +152,7 @@ static __always_inline int judge_operation(__u64 dentry, __u64 mount, __u32 oper
   if (begun == LSM_NO_RULES) return 0;
   if (begun == LSM_REFUSE) return -SL_EPERM;
   const int error = on_path(index, dentry, mount, operation, facts);
-  release(index);
-  return error;
+  return end_run(index, error);
 }
 
 /* Of a hook that is about two files: the second is judged if the first may pass. */
@@ -165,8 +164,7 @@ static __always_inline int judge_two(__u64 first, __u64 first_mount, __u64 secon
   if (begun == LSM_REFUSE) return -SL_EPERM;
   int error = on_path(index, first, first_mount, operation, LSM_WRITES);
   if (!error) error = on_path(index, second, second_mount, operation, second_facts);
-  release(index);
-  return error;
+  return end_run(index, error);
 }
 
 #endif

@@ -109,7 +109,7 @@ Status HookController::SetContainers(std::vector<LocalContainer> containers) {
   const std::lock_guard lock(mutex_);
   const bool is_first = !containers_;
   const auto before = std::exchange(containers_, std::move(containers));
-  const Status followed =
+  Status followed =
       FollowNode([is_first](const TracingPolicy& policy) { return is_first && hooks::SelectsContainers(policy); });
   if (!followed.ok()) containers_ = before;
   return followed;
@@ -119,7 +119,7 @@ Status HookController::SetNodeLabels(policy::Labels labels) {
   const std::lock_guard lock(mutex_);
   if (node_labels_ == labels) return OkStatus();
   const auto before = std::exchange(node_labels_, std::move(labels));
-  const Status followed = FollowNode([](const TracingPolicy& policy) { return policy.nodes.has_value(); });
+  Status followed = FollowNode([](const TracingPolicy& policy) { return policy.nodes.has_value(); });
   if (!followed.ok()) node_labels_ = before;
   return followed;
 }

@@ -16,8 +16,8 @@
 
 namespace sluice::rights {
 
-// The questions, each a packet, are the helper's only input: a kind of bpf::AdminCall (kOpenIterator with the descriptor
-// of a network namespace), or this one.
+// The questions, each a packet, are the helper's only input: a kind of bpf::AdminCall (kOpenIterator with the
+// descriptor of a network namespace), or this one.
 inline constexpr std::uint32_t kSocketIn = 1000;  // with the descriptor of a network namespace: a netlink socket there
 
 struct HelperQuestion {

@@ -93,9 +93,9 @@ class Agent {
   std::unique_ptr<telemetry::Telemetry> telemetry_;
   std::unique_ptr<api::Service> service_;
   std::unique_ptr<api::Server> server_;
-  std::unique_ptr<TetragonApi> tetragon_api_;                     // null: not served
-  std::unique_ptr<hubble::HubbleApi> hubble_;                     // null: not served
-  std::unique_ptr<kubearmor::LogService> kubearmor_logs_;         // null: not served
+  std::unique_ptr<TetragonApi> tetragon_api_;              // null: not served
+  std::unique_ptr<hubble::HubbleApi> hubble_;              // null: not served
+  std::unique_ptr<kubearmor::LogService> kubearmor_logs_;  // null: not served
   std::unique_ptr<api::Server> kubearmor_server_;
   std::atomic<const api::Calls*> calls_{nullptr};                 // the server's, once it exists
   std::atomic<const api::Calls*> tetragon_calls_{nullptr};        // likewise

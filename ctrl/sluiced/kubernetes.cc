@@ -358,9 +358,8 @@ void Kubernetes::AddHookProblems(const reconcile::View& view, std::vector<notice
     const auto uid = uids_of_hook_policies_.find(id);
     if (uid == uids_of_hook_policies_.end() || view.desired.SourceOf(id) != reconcile::Source::kKubernetes) continue;
     if (++added > kMaxHookProblems) break;
-    problems->push_back(
-        {.about = RefOf(id.kind, id.name, uid->second),
-         .reason = "PolicyNotEnforced",
+    problems->push_back({.about = RefOf(id.kind, id.name, uid->second),
+                         .reason = "PolicyNotEnforced",
                          .message = fmt::format(
                              "At least one agent does not enforce it on its node: {}. Where an earlier version was in "
                              "force, it still is. `sluice status` on a node says what holds there.",

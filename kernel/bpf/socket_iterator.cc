@@ -47,12 +47,13 @@ bool IsNumber(const std::string& text) {
 
 // Those that a process's mounts name, as `ip netns add` and container runtimes make them.
 void OpenMounted(const std::string& process, Namespaces* namespaces) {
+  const std::string root_of_process = "/proc/" + process + "/root";
   std::ifstream mounts("/proc/" + process + "/mountinfo");
   for (std::string line; std::getline(mounts, line);) {
     std::istringstream words(line);
     std::string id, parent, device, root, path;
     if (words >> id >> parent >> device >> root >> path && root.starts_with("net:["))
-      namespaces->Open("/proc/" + process + "/root" + path);
+      namespaces->Open(root_of_process + path);
   }
 }
 

@@ -89,7 +89,7 @@ Status LsmStore::Replace(std::shared_ptr<const Compiled> compiled) {
   generations_[before + 1] = {.compiled = std::move(compiled), .ended = std::nullopt};
   loaded_->tables.PutInForce();
   // The half before is written by the next call, when no program may be at work with it.
-  const Status waited = bpf::WaitForRunningPrograms();
+  Status waited = bpf::WaitForRunningPrograms();
   EndGeneration(before);
   if (const Status kept = loaded_->programs->Keep(sections); !kept.ok())
     LogWarn("KubeArmor policies: {}", Message(kept));

@@ -180,7 +180,6 @@ class Binder {
   }
 
   bool BindConstant(BoundCheck& bound, const Check& check, const std::string& text) {
-    std::string value = text;
     if (check.op == Operator::kByteContains || check.op == Operator::kByteStartsWith) {
       const auto bytes = BytesOfHex(text);
       if (!bytes) {
@@ -191,7 +190,7 @@ class Binder {
       bound.constants.push_back({.text = *bytes});
       return true;
     }
-    auto constant = ParseConstant(bound.left->type, value);
+    auto constant = ParseConstant(bound.left->type, text);
     if (!constant.ok()) {
       Fail(fmt::format("{}: {}", bound.left->key, Message(constant.status())), check.right_place);
       return false;

@@ -99,25 +99,33 @@ bool ReplaceList(std::string& text, std::string_view name, const std::vector<std
   if (name.empty()) return false;
   std::string list;
   for (const std::string& item : items) list += (list.empty() ? "" : ", ") + ItemText(item);
-  bool replaced = false;
-  for (std::size_t at = text.find(name); at != std::string::npos; at = text.find(name, at + 1)) {
-    std::size_t begin = at, end = at + name.size();
-    if (begin > 0 && !IsDelimiter(text[begin - 1])) continue;
-    if (end < text.size() && !IsDelimiter(text[end])) continue;
-    while (begin > 0 && IsBlankByte(text[begin - 1])) --begin;
+  std::string out;
+  std::size_t copied = 0;  // of `text`
+  for (std::size_t at = text.find(name); at != std::string::npos;) {
+    std::size_t end = at + name.size();
+    const bool is_word = (at == 0 || IsDelimiter(text[at - 1])) && (end == text.size() || IsDelimiter(text[end]));
+    if (!is_word) {
+      at = text.find(name, at + 1);
+      continue;
+    }
+    out.append(text, copied, at - copied);
+    while (!out.empty() && IsBlankByte(out.back())) out.pop_back();
     while (end < text.size() && IsBlankByte(text[end])) ++end;
-    if (list.empty() && begin > 0 && text[begin - 1] == ',') {
-      --begin;
+    if (list.empty() && out.ends_with(',')) {
+      out.pop_back();
     } else if (list.empty() && end < text.size() && text[end] == ',') {
       ++end;
     }
-    const std::string before = begin > 0 ? " " : "";
-    text.replace(begin, end - begin, before + list + " ");
-    at = begin + before.size() + list.size();
-    replaced = true;
-    if (text.size() > kMaxConditionBytes) break;
+    if (!out.empty()) out += ' ';
+    out += list + ' ';
+    copied = end;
+    if (out.size() > kMaxConditionBytes) break;
+    at = text.find(name, end);
   }
-  return replaced;
+  if (copied == 0) return false;
+  out.append(text, copied);
+  text = std::move(out);
+  return true;
 }
 
 std::variant<ConditionPtr, ConditionError> ExpandMacros(const ConditionPtr& condition, const Macros& macros,

@@ -6,6 +6,8 @@
 namespace sluice::policy::tracing {
 namespace {
 
+bool IsSizeOfNumber(std::uint32_t size) { return size == 1 || size == 2 || size == 4 || size == 8; }
+
 constexpr std::string_view kField = "field:";
 
 // The text between `key` and the next ";"; absent: there is none.
@@ -38,12 +40,10 @@ void ReadDeclaration(std::string_view declaration, TracepointField& field) {
     field.kind = TracepointField::Kind::kDataLocation;
   } else if (type.starts_with("__rel_loc")) {
     field.kind = TracepointField::Kind::kRelativeLocation;
-  } else if (is_array) {
-    field.kind = TracepointField::Kind::kArray;
-  } else if (type.find('*') != std::string_view::npos) {
+  } else if (!is_array && type.find('*') != std::string_view::npos) {
     field.kind = TracepointField::Kind::kPointer;
-  } else if (field.size != 1 && field.size != 2 && field.size != 4 && field.size != 8) {
-    field.kind = TracepointField::Kind::kArray;  // a structure
+  } else if (is_array || !IsSizeOfNumber(field.size)) {
+    field.kind = TracepointField::Kind::kArray;  // or a structure
   }
 }
 

@@ -1,5 +1,7 @@
 #include "telemetry/hubble/hubble_endpoint.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "telemetry/hubble/hubble_identity.h"
@@ -14,7 +16,7 @@ void SetReserved(std::uint32_t identity, const char* name, flow::Endpoint* out) 
 
 // Sorted by whole text, as Hubble has them.
 void AddKubernetesLabels(const std::string& ns, const SortedLabels& labels, flow::Endpoint* out) {
-  for (const auto& [key, value] : labels) out->add_labels("k8s:" + key + "=" + value);
+  for (const auto& [key, value] : labels) out->add_labels(fmt::format("k8s:{}={}", key, value));
   out->add_labels("k8s:io.kubernetes.pod.namespace=" + ns);
   std::sort(out->mutable_labels()->begin(), out->mutable_labels()->end());
 }

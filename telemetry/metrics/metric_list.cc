@@ -156,7 +156,8 @@ void AddAgent(std::vector<MetricInfo>* out) {
        kWithKube},
       {"sluice_hook_policies",
        kGauge,
-       "Hook policies (TracingPolicy) by state: enforced, only counting what they would do, disabled, not in force for an "
+       "Hook policies (TracingPolicy) by state: enforced, only counting what they would do, disabled, not in force for "
+       "an "
        "error, or for other nodes.",
        {"state"},
        "5 states",
@@ -185,21 +186,24 @@ void AddAgent(std::vector<MetricInfo>* out) {
        kWithHooks},
       {"sluice_hook_records_total",
        kCounter,
-       "Records of hook policies that the agent has read, by what became of them: an event; nothing, as they could not be "
+       "Records of hook policies that the agent has read, by what became of them: an event; nothing, as they could not "
+       "be "
        "decoded (malformed) or their policy was removed or replaced before (policy_gone).",
        {"result"},
        "3 results",
        ""},
       {"sluice_hook_events_incomplete_total",
        kCounter,
-       "What events of hook policies lack: an argument or a part of it that had no room (argument), the return that did "
+       "What events of hook policies lack: an argument or a part of it that had no room (argument), the return that "
+       "did "
        "not come in time (return), or the call before a return (call).",
        {"lacks"},
        "3 parts",
        ""},
       {"sluice_hook_runs_missed_total",
        kCounter,
-       "Times that hooked functions were not looked at, so that no policy held: programs had interrupted each other too "
+       "Times that hooked functions were not looked at, so that no policy held: programs had interrupted each other "
+       "too "
        "deep on the CPU.",
        {},
        "",

@@ -15,8 +15,8 @@
 #include <cstring>
 #include <utility>
 
-#include "kernel/bpf/tracing_files.h"
 #include "kernel/bpf/system_call.h"
+#include "kernel/bpf/tracing_files.h"
 #include "kernel/bpf/type_resolver.h"
 #include "kernel/hooks/program_files.h"
 #include "policy/tracing/compile.h"

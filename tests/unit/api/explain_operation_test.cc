@@ -181,8 +181,9 @@ TEST(ExplainOperation, TheFirstSelectorThatHoldsIsTheOnlyOne) {
 
 TEST(ExplainOperation, MonitorStopsNothingAndOtherHooksAreNoted) {
   const std::string hooks =
-      "kprobes: [{call: security_file_open, args: [{index: 0, type: file}], selectors: [{matchActions: [{action: "
-      "Sigkill}]}]}, {call: tcp_connect, args: [{index: 0, type: sock}], selectors: [{matchActions: [{action: "
+      "kprobes: [{call: security_file_open, syscall: false, args: [{index: 0, type: file}], selectors: [{matchActions: "
+      "[{action: Sigkill}]}]}, {call: tcp_connect, syscall: false, args: [{index: 0, type: sock}], selectors: "
+      "[{matchActions: [{action: "
       "Sigkill}]}]}]";
   EXPECT_EQ(Answer(Resources(Tracing("{options: [{name: policy-mode, value: monitor}], " + hooks + "}")), Open("/x")),
             "allowed; t spec.kprobes[0].selectors[0] AUDIT Sigkill");

@@ -100,7 +100,8 @@ TEST(EventWriter, RefusesFieldsThatNoEventHas) {
   }
   EXPECT_THAT(Message(EventWriter::Make("json", "sorce").status()), HasSubstr("--fields: sorce: no event has"));
   EXPECT_FALSE(EventWriter::Make("compact", "time").ok());
-  EXPECT_THAT(Message(EventWriter::Make("xml", "").status()), HasSubstr("compact, wide, dict, json and tetragon-json"));
+  EXPECT_THAT(Message(EventWriter::Make("xml", "").status()),
+              HasSubstr("compact, wide, dict, json, tetragon-json and kubearmor-json"));
 }
 
 }  // namespace

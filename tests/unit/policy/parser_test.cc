@@ -39,7 +39,7 @@ TEST(ParserTest, PosturesOfANamespace) {
       "f.yaml",
       "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n  annotations: {kubearmor-file-posture: deny}\n");
   EXPECT_EQ(Message(wrong.status()),
-            "f.yaml:5: Namespace shop: metadata.annotations[\"kubearmor-file-posture\"]: must be audit or block, got "
+            "f.yaml:5: Namespace shop: metadata.annotations.kubearmor-file-posture: must be audit or block, got "
             "\"deny\"");
 }
 

@@ -217,12 +217,15 @@ const char* IsRead(const ArgTypeInfo& type) {
 const char* TestOf(ArgType type) {
   switch (type) {
     case ArgType::kAuto:
+    case ArgType::kBpfProg:
+      return "HookedFunction.AnArgumentOfItsOwnType";
     case ArgType::kDataLoc:
+      return "HookedTracepoint.ATextOfItsOwnLength\\*";
     case ArgType::kConstBuf:
+      return "HookedTracepoint.ATextInTheRecord\\*";
     case ArgType::kIovIter:
     case ArgType::kKiocb:
-    case ArgType::kBpfProg:
-      return "-";
+      return "HookedFunction.AWriteInProgress";
     case ArgType::kSyscall64:
       return "HookedType.Syscall64\\*";
     case ArgType::kBpfCmd:
