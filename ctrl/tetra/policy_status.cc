@@ -12,25 +12,6 @@ using policy::tracing::HookKind;
 using policy::tracing::TracingPolicy;
 using tetragon::TracingPolicyActionCounters;
 
-const char* SectionOf(HookKind kind) {
-  switch (kind) {
-    case HookKind::kKprobe:
-      return "kprobes";
-    case HookKind::kTracepoint:
-    case HookKind::kRawTracepoint:
-      return "tracepoints";
-    case HookKind::kLsm:
-      return "lsmhooks";
-    case HookKind::kFentry:
-      return "fentries";
-    case HookKind::kUprobe:
-      return "uprobes";
-    case HookKind::kUsdt:
-      return "usdts";
-  }
-  return "";
-}
-
 const char* SensorOf(HookKind kind) {
   switch (kind) {
     case HookKind::kKprobe:
@@ -52,10 +33,10 @@ const char* SensorOf(HookKind kind) {
 
 // Of the hook at `source` in the policy, in its own section.
 std::uint32_t IndexInSection(const TracingPolicy& policy, std::size_t source) {
-  const std::string_view section = SectionOf(policy.hooks.at(source).kind);
+  const std::string_view section = FieldOf(policy.hooks.at(source).kind);
   return static_cast<std::uint32_t>(std::count_if(policy.hooks.begin(),
                                                   policy.hooks.begin() + static_cast<std::ptrdiff_t>(source),
-                                                  [&](const auto& hook) { return SectionOf(hook.kind) == section; }));
+                                                  [&](const auto& hook) { return FieldOf(hook.kind) == section; }));
 }
 
 bool Enforces(const TracingPolicy& policy) {
@@ -140,7 +121,7 @@ bool AddHooks(const hooks::PolicyReport& report, tetragon::TracingPolicyStatus* 
     const hooks::HookNumbers& numbers = report.numbers.hooks[i];
     const std::size_t source = compiled.hooks[i].source;
     tetragon::HookStatus& hook = *out->add_hook_statuses();
-    hook.set_section(SectionOf(compiled.policy->hooks.at(source).kind));
+    hook.set_section(std::string(FieldOf(compiled.policy->hooks.at(source).kind)));
     hook.set_hook_idx(IndexInSection(*compiled.policy, source));
     hook.set_hook_description(numbers.attached.empty() ? numbers.hook : numbers.hook + ": " + numbers.attached);
     hook.set_state(numbers.attached.empty() ? tetragon::STATUS_CALL_NOT_FOUND : tetragon::STATUS_LOADED);

@@ -9,26 +9,6 @@
 namespace sluice::policy::tracing {
 namespace {
 
-// The field of spec that has hooks of the kind.
-std::string_view ListOf(HookKind kind) {
-  switch (kind) {
-    case HookKind::kKprobe:
-      return "kprobes";
-    case HookKind::kTracepoint:
-    case HookKind::kRawTracepoint:
-      return "tracepoints";
-    case HookKind::kLsm:
-      return "lsmhooks";
-    case HookKind::kFentry:
-      return "fentries";
-    case HookKind::kUprobe:
-      return "uprobes";
-    case HookKind::kUsdt:
-      return "usdts";
-  }
-  return "";
-}
-
 bool Overrides(const CompiledHook& hook) {
   return std::any_of(hook.selectors.begin(), hook.selectors.end(),
                      [](const sl_hook_selector& one) { return (one.actions & SL_HOOK_ACTION_OVERRIDE) != 0; });
@@ -129,7 +109,7 @@ Compilation Compile(const std::shared_ptr<const TracingPolicy>& written, const C
   std::map<std::string_view, std::size_t> counts;
   for (std::size_t i = 0; i < policy->hooks.size(); ++i) {
     const Hook& hook = policy->hooks[i];
-    const std::string_view list = ListOf(hook.kind);
+    const std::string_view list = FieldOf(hook.kind);
     const PolicyField field = spec.At(list, counts[list]++).From(hook.place);
     CompileOne(*policy, i, options, field, marking, *compiled);
   }

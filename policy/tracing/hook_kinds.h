@@ -36,4 +36,7 @@ inline constexpr std::array kHookKinds = {
 
 constexpr const HookKindInfo& InfoOf(HookKind kind) { return kHookKinds[static_cast<std::size_t>(kind)]; }
 
+// The field of spec that has hooks of the kind: raw tracepoints are in that of the others.
+constexpr std::string_view FieldOf(HookKind kind) { return InfoOf(kind).name.substr(0, InfoOf(kind).name.find(' ')); }
+
 }  // namespace sluice::policy::tracing
