@@ -13,8 +13,8 @@ import yaml
 import common
 
 KINDS = {"NetworkPolicy": "snp", "ClusterNetworkPolicy": "scnp"}  # with their short names
-VALUE_RULES = {"required", "minItems", "maxItems", "minLength", "maxLength", "minimum", "maximum", "pattern", "enum",
-               "format"}
+VALUE_RULES = {"required", "minProperties", "maxProperties", "minItems", "maxItems", "minLength", "maxLength", "minimum",
+               "maximum", "pattern", "enum", "format"}
 
 
 def file_of(kind):
