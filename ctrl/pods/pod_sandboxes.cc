@@ -59,8 +59,7 @@ Sandbox SandboxFrom(const json& object) {
           .cgroup = TextAt(object, "cgroup")};
 }
 
-// A runtime may take longer than kTrustAfter until a sandbox is ready. What is let go is open: so not while its network
-// namespace is there.
+// What is let go is open: so not while its network namespace is there.
 bool IsGone(const std::string& netns) {
   std::error_code failed;
   return !std::filesystem::exists(netns, failed) && !failed;
@@ -224,6 +223,28 @@ Status PodSandboxes::KeepOnly(const std::string& network, const std::vector<Atta
   return OkStatus();
 }
 
+std::vector<Sandbox> PodSandboxes::KeptBeside(const std::vector<Sandbox>& listed,
+                                              const std::set<std::string>& ids) const {
+  std::vector<Sandbox> kept;
+  for (const Sandbox& one : listed_) {
+    const bool lacks = ids.count(one.id) == 0 && !one.netns.empty();
+    if (lacks && !IsGone(one.netns) && !IsAnothers(one)) kept.push_back(one);
+  }
+  if (kept.empty()) return kept;
+  std::set<net::NetNs::Identity> namespaces;
+  std::set<std::string> uids;
+  for (const Sandbox& sandbox : listed) {
+    if (const auto id = net::NetNs::IdentityOf(sandbox.netns); id.ok()) namespaces.insert(*id);
+    uids.insert(sandbox.uid);
+  }
+  std::erase_if(kept, [&](const Sandbox& one) {
+    const bool is_found = one.pod.name.empty();
+    const auto id = net::NetNs::IdentityOf(one.netns);
+    return (is_found && uids.count(one.uid) > 0) || (id.ok() && namespaces.count(*id) > 0);
+  });
+  return kept;
+}
+
 void PodSandboxes::SetListed(std::vector<Sandbox> listed, Time begun) {
   const std::lock_guard lock(mutex_);
   if (begun < list_begun_) return;  // an older one that came late
@@ -237,6 +258,8 @@ void PodSandboxes::SetListed(std::vector<Sandbox> listed, Time begun) {
 
   std::set<std::string> ids;
   for (const Sandbox& sandbox : listed) ids.insert(sandbox.id);
+  std::vector<Sandbox> kept = KeptBeside(listed, ids);
+  listed.insert(listed.begin(), std::make_move_iterator(kept.begin()), std::make_move_iterator(kept.end()));
   bool changed = listed != listed_;
   for (auto one = told_.begin(); one != told_.end();) {
     Told& told = one->second;
@@ -247,7 +270,7 @@ void PodSandboxes::SetListed(std::vector<Sandbox> listed, Time begun) {
     } else if (told.was_listed ? begun > told.added : begun >= told.added + kTrustAfter) {
       ++told.missed;
     }
-    if (told.missed >= (told.was_listed ? 1 : 2) && (told.was_listed || IsGone(told.value.sandbox.netns))) {
+    if (told.missed >= (told.was_listed ? 1 : 2) && IsGone(told.value.sandbox.netns)) {
       one = told_.erase(one);
       changed = true;
     } else {

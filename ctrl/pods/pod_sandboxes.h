@@ -6,14 +6,14 @@
 //   sandboxes->SetListed(runtime.sandboxes(), begun);                           // each list that the runtime gives
 //   node_pods.SetSandboxes(sandboxes->All());
 //
-// A list is the truth about what was told before it was begun: its fields count, and a sandbox that it has once had and
-// lacks now has gone. One that only the plugin has told of stays until DEL, or until two lists lack it that were begun
-// kTrustAfter or more after its ADD, and its network namespace is gone too (a runtime lists a sandbox only once it is
-// ready, which may take minutes on a busy node). After DEL, lists that were begun
-// before it do not bring the sandbox back.
+// What is let go is open. So a sandbox goes by DEL or GC, or once its network namespace is gone and a list lacks it; one
+// that was never listed, when two lists lack it that were begun kTrustAfter or more after its ADD. That a list lacks it
+// is not enough: a runtime lists a sandbox once it is ready, which may take minutes on a busy node, and no longer when
+// its first process has ended, while the others run on. A list's fields count for what was told before it was begun.
+// After DEL, lists that were begun before it do not bring the sandbox back.
 //
-// What PodFinder finds is no such truth: a pod without a process is there too. So nothing goes for its sake while the
-// network namespace is there, and what it finds in the namespace of a known sandbox is that sandbox.
+// What PodFinder finds lacks a pod that has no process. What it finds in the namespace of a known sandbox, or of a pod
+// that a list has, is that sandbox.
 //
 // Thread-safe. The file (STATE/sandboxes.json) is replaced at each change. It is of this boot alone: namespaces do not
 // outlive one. That it cannot be written is reported by Add and logged by the others; the agent goes on without.
@@ -84,6 +84,9 @@ class PodSandboxes {
   void SaveOrLog() const;
   std::vector<node::Sandbox> Join() const;  // under mutex_
   bool Forget(const cni::Attachment& gone);
+  // Of what was listed or found before: what `listed`, which has `ids`, lacks, and is there all the same.
+  std::vector<node::Sandbox> KeptBeside(const std::vector<node::Sandbox>& listed,
+                                        const std::set<std::string>& ids) const;
 
   const std::string path_;
   const Clock clock_;

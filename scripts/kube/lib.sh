@@ -16,6 +16,7 @@ KUBE_STATE=$(realpath -m "${SLUICE_KUBE_STATE:-/var/lib/sluice-kube}")
 KUBE_CGROUP=$(basename "$KUBE_STATE")
 KUBE_MARK=sluice-test-cluster # the file that says that the directory is a cluster's, and may be removed
 KUBE_NODES=(node-a node-b)
+KUBE_NEIGHBOURS=net.ipv4.neigh.default.gc_thresh3
 KUBE_POD_RANGE=10.244.0.0/16
 KUBE_SERVICE_RANGE=10.96.0.0/16
 # Addresses in the network that joins the control plane and the nodes.

@@ -84,6 +84,21 @@ fetch() { k exec "$1" -- timeout 5 wget -q -O - "http://$2/"; }
 # fetch from outside of the nodes, as a client of the cluster's network.
 fetch_outside() { in_control curl --silent --show-error --max-time 5 "http://$1/"; }
 
+# expect_no_loss POD: of a pod that runs `stream`, which prints a line each second. Says when what was lost, and what of
+# it the agents dropped.
+expect_no_loss() {
+  local lost
+  lost=$(k logs "$1" | awk '$3 != before { printf "%s%d after %d s", (before ? ", " : ""), $3, NR; before = $3 }' before=0)
+  if [ -z "$lost" ]; then
+    echo "lost datagrams of $1: 0"
+    return
+  fi
+  for node in "${KUBE_NODES[@]}"; do
+    agent "$node" observe --type flow --verdict DROPPED --from "$namespace/$1" --last 5 -o json >&2 || true
+  done
+  fail "lost datagrams of $1: $lost"
+}
+
 # Milliseconds of CLOCK_BOOTTIME, as the probe prints them.
 now_ms() {
   local uptime _
@@ -151,7 +166,9 @@ reaches() {
 reaches_on() {
   local node=$1 pod=$2
   shift 2
-  answers_are "$(in_container "$node" "$pod" reach "$@")" "${@:3}"
+  local answers
+  answers=$(in_container "$node" "$pod" reach "$@") || warn "reach did not run in $pod on $node: $?"
+  answers_are "$answers" "${@:3}"
 }
 
 answers_are() { # answers_are ANSWERS +ADDRESS|-ADDRESS...

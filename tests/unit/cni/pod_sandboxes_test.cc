@@ -304,11 +304,42 @@ TEST_F(FoundSandboxesTest, AnotherProcessOfTheNamespaceLeadsToTheSameSandbox) {
   EXPECT_THAT(sandboxes_->All(), ElementsAre(other));
 }
 
-TEST_F(FoundSandboxesTest, ARuntimeThatAnswersIsTheTruth) {
-  Find({Found("web-0", MakeNetNs("a")), Found("db-0", MakeNetNs("b"))});
+TEST_F(FoundSandboxesTest, ARuntimeThatAnswersKnowsMoreOfThem) {
+  const Sandbox other = Found("other", MakeNetNs("c"));
+  Find({Found("web-0", MakeNetNs("a")), Found("db-0", MakeNetNs("b")), other});
   now_ += 1s;
-  List({Of("web-0", "a")});
-  EXPECT_THAT(sandboxes_->All(), ElementsAre(Of("web-0", "a")));
+  Sandbox db = Of("db", "b");  // the search took another process for the pod's
+  db.netns = directory_.path("b");
+  List({Of("web-0", "a"), db});
+  EXPECT_THAT(sandboxes_->All(), ElementsAre(other, Of("web-0", "a"), db)) << "by the uid, and by the namespace";
+  std::filesystem::remove(other.netns);
+  List({Of("web-0", "a"), db});
+  EXPECT_THAT(sandboxes_->All(), ElementsAre(Of("web-0", "a"), db));
+}
+
+// Its first process was killed: the runtime calls it not ready, and the others of the pod go on.
+TEST_F(FoundSandboxesTest, OneThatIsNotReadyAnyMoreStaysWhileItsNamespaceIsThere) {
+  Sandbox told = Of("web-0", "a", "/kubepods/a"), listed = Of("db-0", "b", "/kubepods/b");
+  told.netns = MakeNetNs("a");
+  listed.netns = MakeNetNs("b");
+  Add(told);
+  now_ += 1s;
+  List({listed, told});
+  Sandbox next = Of("db-0", "c");
+  next.netns = MakeNetNs("c");
+  for (int i = 0; i < 3; ++i) {
+    now_ += 61s;
+    List({next});
+    EXPECT_THAT(sandboxes_->All(), ElementsAre(listed, told, next));
+  }
+  Restart();
+  EXPECT_THAT(sandboxes_->All(), ElementsAre(listed, told, next));
+  EXPECT_TRUE(sandboxes_->Remove({"b", "eth0"}).ok());
+  EXPECT_THAT(Ids(), ElementsAre("a", "c")) << "DEL ends it at once";
+  std::filesystem::remove(told.netns);
+  now_ += 1s;
+  List({next});
+  EXPECT_THAT(Ids(), ElementsAre("c"));
 }
 
 TEST_F(PodSandboxesTest, ThereIsALimit) {
