@@ -73,8 +73,7 @@ static void Widen(unsigned address) {
     struct Range* range = &ranges[i];
     if (range->single || range->network != (address & 0xffffff00)) continue;
     int index = ((int)(address & 0xff) - range->start + kHosts) % kHosts;
-    // An address far above was given out before the hammer began.
-    if (index < range->window && index + kAhead > range->window) range->window = index + kAhead;
+    if (index + kAhead > range->window) range->window = index + kAhead;
     if (range->window > kHosts) range->window = kHosts;
   }
 }
