@@ -54,6 +54,12 @@ std::string SocketPath(const std::string& address) {
   return path.starts_with("//") ? path.substr(2) : path;
 }
 
+std::string AddressBeside(const std::string& api, const std::string& name) {
+  const std::filesystem::path beside(SocketPath(api));
+  const std::filesystem::path directory = beside.has_parent_path() ? beside.parent_path() : "/run/sluice";
+  return "unix://" + (directory / name).string();
+}
+
 Status Listener::CheckFree(const std::string& address, const std::string& flag) {
   const std::string path = SocketPath(address);
   return path.empty() ? Open(address, {}, flag).status() : CheckNobodyAnswers(path, flag);

@@ -11,6 +11,10 @@ namespace sluice::api {
 // The path of "unix:PATH" and "unix:///PATH"; empty: another kind of address.
 std::string SocketPath(const std::string& address);
 
+// For another service of the same agent: the unix socket `name` in the directory of that of `api`, or in /run/sluice if
+// `api` is none.
+std::string AddressBeside(const std::string& api, const std::string& name);
+
 class Listener {
  public:
   // AlreadyExists: another process answers there. For TCP, errors are as Open's.

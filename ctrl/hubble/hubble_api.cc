@@ -81,6 +81,7 @@ Status HubbleApi::Check(const HubbleOptions& options, const std::string& change_
         "--hubble-tls-cert, --hubble-tls-key and --hubble-tls-ca are for TCP: give --hubble-api IP:PORT");
   }
   for (const std::string& address : options.addresses) {
+    if (!options.asked_for) break;  // what cannot be served then is left out
     SL_RETURN_IF_ERROR(api::Server::Check(ServerOptionsFor(options, address, change_group, read_group)));
   }
   return Annotate(CheckAdvertised(Advertised(options)),
@@ -95,11 +96,18 @@ HubbleApi::HubbleApi(const HubbleOptions& options, HubbleSources sources)
 
 StatusOr<std::unique_ptr<HubbleApi>> HubbleApi::Start(const HubbleOptions& options, HubbleSources sources) {
   std::unique_ptr<HubbleApi> self(new HubbleApi(options, std::move(sources)));
-  SL_ASSIGN_OR_RETURN(auto wanted, telemetry::EventFilter::Make(WhatIsKept()));
-  SL_ASSIGN_OR_RETURN(self->subscription_, self->sources_.telemetry->hub().Subscribe(std::move(wanted)));
-  self->filler_ = std::thread(&HubbleApi::Fill, self.get());
+  if (options.asked_for) SL_RETURN_IF_ERROR(self->Record());
   for (const std::string& address : options.addresses) SL_RETURN_IF_ERROR(self->Open(options, address));
   return self;
+}
+
+Status HubbleApi::Record() {
+  const std::lock_guard lock(record_mutex_);
+  if (subscription_) return OkStatus();
+  SL_ASSIGN_OR_RETURN(auto wanted, telemetry::EventFilter::Make(WhatIsKept()));
+  SL_ASSIGN_OR_RETURN(subscription_, sources_.telemetry->hub().Subscribe(std::move(wanted)));
+  filler_ = std::thread(&HubbleApi::Fill, this);
+  return OkStatus();
 }
 
 Status HubbleApi::Open(const HubbleOptions& options, const std::string& address) {
@@ -107,7 +115,8 @@ Status HubbleApi::Open(const HubbleOptions& options, const std::string& address)
   door.observer = std::make_unique<ObserverService>(ObserverSources{.flows = &flows_,
                                                                     .agent_events = &agent_events_,
                                                                     .complete = sources_.complete,
-                                                                    .self = SelfOf(options, flows_.node())});
+                                                                    .self = SelfOf(options, flows_.node()),
+                                                                    .record = [this] { return Record(); }});
   door.peers = std::make_unique<PeerService>(PeersOf(options, flows_.node()));
   api::Served served{.services = {door.observer.get(), door.peers.get()},
                      .admit =

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -19,10 +20,12 @@ namespace sluice::hubble {
 
 struct HubbleOptions {
   std::vector<std::string> addresses;  // "unix:///PATH", or IP:PORT with `tls`; none: not served
-  api::TlsFiles tls;                   // for all TCP addresses
-  std::string advertise;               // this node's address for relays; empty: the first TCP address, else the first
-  std::vector<HubblePeer> peers;       // other nodes
-  std::size_t flows = 4095;            // past flows that are kept, and at most 32 MiB of them
+  // False: nobody gave `addresses`. Then flows are recorded from a client's first call on, as they cost nothing before.
+  bool asked_for = true;
+  api::TlsFiles tls;              // for all TCP addresses
+  std::string advertise;          // this node's address for relays; empty: the first TCP address, else the first
+  std::vector<HubblePeer> peers;  // other nodes
+  std::size_t flows = 4095;       // past flows that are kept, and at most 32 MiB of them
   std::string cluster = "default";
 };
 
@@ -58,12 +61,15 @@ class HubbleApi {
 
   HubbleApi(const HubbleOptions& options, HubbleSources sources);
   Status Open(const HubbleOptions& options, const std::string& address);
+  // From now on, flows and agent events are recorded. As EventHub::Subscribe. Thread-safe.
+  Status Record();
   void Fill();
 
   const HubbleSources sources_;
   telemetry::HubbleFlows flows_;
   telemetry::HubbleAgentEvents agent_events_;
-  std::unique_ptr<telemetry::Subscription> subscription_;
+  std::mutex record_mutex_;                                // of the next one and the start of filler_
+  std::unique_ptr<telemetry::Subscription> subscription_;  // null: nothing is recorded yet
   std::atomic<bool> stopping_ = false;
   std::thread filler_;
   std::vector<Door> doors_;

@@ -12,7 +12,8 @@ using api::ToGrpc;
 // Returns from a method whose caller may not call it, or not now.
 #define SL_BEGIN_HUBBLE_CALL(call, context, kind)           \
   const StatusOr<Call> call = calls_->Begin(context, kind); \
-  if (!call.ok()) return ToGrpc(call.status())
+  if (!call.ok()) return ToGrpc(call.status());             \
+  if (const Status recording = sources_.record(); !recording.ok()) return ToGrpc(recording)
 
 namespace {
 

@@ -2,6 +2,8 @@
 // once. `Calls` admits each call first; all of them only read.
 #pragma once
 
+#include <functional>
+
 #include "api/hubble_observer.grpc.pb.h"
 #include "ctrl/api/calls.h"
 #include "telemetry/hubble/hubble_agent_events.h"
@@ -15,6 +17,7 @@ struct ObserverSources {
   const telemetry::HubbleAgentEvents* agent_events = nullptr;
   telemetry::HubbleQuery::Complete complete;  // may be empty
   observer::Node self;                        // what GetNodes says of this node and does not change
+  std::function<Status()> record;             // called at the begin of each call, which ends with its error
 };
 
 class ObserverService final : public observer::Observer::Service {

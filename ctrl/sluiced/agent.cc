@@ -409,7 +409,13 @@ Status Agent::StartHubble() {
       .version = SLUICE_VERSION,
       .change_group = options_.api.change_group,
       .read_group = options_.api.read_group};
-  SL_ASSIGN_OR_RETURN(hubble_, hubble::HubbleApi::Start(options_.hubble, std::move(sources)));
+  auto started = hubble::HubbleApi::Start(options_.hubble, std::move(sources));
+  if (!started.ok()) {
+    if (options_.hubble.asked_for) return started.status();
+    LogWarn("Hubble's service is not served: {}", Message(started.status()));
+    return OkStatus();
+  }
+  hubble_ = *std::move(started);
   served_hubble_ = hubble_.get();
   return OkStatus();
 }

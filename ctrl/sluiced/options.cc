@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "ctrl/api/listener.h"
 #include "ctrl/sluiced/sandbox_source.h"
 #include "policy/resource/resource_syntax.h"
 
@@ -82,7 +83,7 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
       "files are those of --api; empty: not served. Default: tetragon.sock beside the socket of --api");
   app.add_option("--hubble-api", options->hubble.addresses,
                  "gRPC address for Hubble's clients: unix:///PATH, or IP:PORT with the three TLS files; may be given "
-                 "several times; default: not served");
+                 "several times; empty: not served. Default: hubble.sock beside the socket of --api");
   app.add_option("--hubble-tls-cert", options->hubble.tls.certificate, "as --api-tls-cert, for --hubble-api by TCP");
   app.add_option("--hubble-tls-key", options->hubble.tls.key, "as --api-tls-key");
   app.add_option("--hubble-tls-ca", options->hubble.tls.ca, "as --api-tls-ca");
@@ -213,6 +214,9 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
     const int code = app.exit(error, std::cout, std::cerr);
     return code == 0 ? 0 : 2;
   }
+  options->hubble.asked_for = app.count("--hubble-api") != 0;
+  if (!options->hubble.asked_for) options->hubble.addresses = {api::AddressBeside(options->api.address, "hubble.sock")};
+  std::erase(options->hubble.addresses, "");
   for (const std::string& text : hubble_peers) options->hubble.peers.push_back(hubble::ParsePeer(text).value());
   for (const std::string& text : quarantine_allow) {
     options->quarantine_allow.push_back(policy::Prefix::Parse(text).value());  // checked

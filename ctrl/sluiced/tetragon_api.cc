@@ -1,7 +1,6 @@
 #include "ctrl/sluiced/tetragon_api.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -9,9 +8,6 @@
 
 namespace sluice {
 namespace {
-
-constexpr const char* kDefault = "unix:///run/sluice/tetragon.sock";
-constexpr const char* kSocket = "tetragon.sock";
 
 // A line of names with commas between them: "lockdown,capability,bpf".
 bool HasModule(const std::string& list, const std::string& name) {
@@ -25,12 +21,8 @@ bool HasModule(const std::string& list, const std::string& name) {
 }  // namespace
 
 api::ServerOptions TetragonApi::ServerFor(const api::ServerOptions& api, const std::optional<std::string>& asked_for) {
-  std::string address = asked_for.value_or(kDefault);
-  if (!asked_for) {
-    const std::filesystem::path beside(api::SocketPath(api.address));
-    if (beside.has_parent_path()) address = "unix://" + (beside.parent_path() / kSocket).string();
-  }
-  api::ServerOptions options = api.For("--tetragon-api", address);
+  api::ServerOptions options =
+      api.For("--tetragon-api", asked_for ? *asked_for : api::AddressBeside(api.address, "tetragon.sock"));
   options.calls = tetra::Limits();
   options.connections = {.total = 64, .of_one = 32};
   return options;

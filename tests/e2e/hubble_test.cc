@@ -185,5 +185,54 @@ TEST_F(Hubble, AWrongOptionEndsTheAgentWithItsName) {
   }
 }
 
+// As the agent is started without a word about Hubble.
+class HubbleDefault : public testing::Test {
+ protected:
+  void SetUp() override {
+    SL_REQUIRE_NETNS();
+    SL_REQUIRE_BPF();
+    auto fixture = NodeFixture::Create({.pods = {"web", "db"}, .outside = false});
+    ASSERT_TRUE(fixture.ok()) << fixture.status();
+    fixture_ = *std::move(fixture);
+    socket_ = fixture_->agent().directory() + "/hubble.sock";  // beside that of --api
+  }
+
+  std::unique_ptr<NodeFixture> fixture_;
+  std::string socket_;
+};
+
+TEST_F(HubbleDefault, IsServedBesideTheApisSocketAndRecordsFromTheFirstCallOn) {
+  const Status applied =
+      fixture_->agent().Apply(fixture_->WorkloadYaml("web", "{app: web}") + fixture_->WorkloadYaml("db", "{app: db}"));
+  ASSERT_TRUE(applied.ok()) << applied;
+  const HubbleClient client("unix://" + socket_);
+  EXPECT_TRUE(client.Flows({}).empty());
+  fixture_->Udp("web", "db", kOpen, true);
+  std::vector<flow::Flow> flows;
+  EXPECT_TRUE(Eventually([&] {
+    flows = client.Flows({});
+    return !flows.empty();
+  }));
+  ASSERT_FALSE(flows.empty());
+  EXPECT_EQ(flows[0].source().pod_name(), "web");
+}
+
+TEST_F(HubbleDefault, AnEmptyAddressIsNotServed) {
+  EXPECT_TRUE(std::filesystem::exists(socket_));
+  ASSERT_TRUE(fixture_->agent().Stop().ok());
+  ASSERT_TRUE(fixture_->agent().Restart({"--hubble-api", ""}).ok()) << fixture_->agent().Log();
+  EXPECT_FALSE(std::filesystem::exists(socket_));
+}
+
+// A file of somebody else at the default address keeps no agent from starting; at one that was asked for it does.
+TEST_F(HubbleDefault, AnAddressThatNobodyGaveKeepsNoAgentFromStarting) {
+  ASSERT_TRUE(fixture_->agent().Stop().ok());
+  std::filesystem::create_directory(socket_);
+  ASSERT_TRUE(fixture_->agent().Restart().ok()) << fixture_->agent().Log();
+  EXPECT_THAT(fixture_->agent().Log(), HasSubstr("Hubble's service is not served: "));
+  ASSERT_TRUE(fixture_->agent().Stop().ok());
+  EXPECT_FALSE(fixture_->agent().Restart({"--hubble-api", "unix://" + socket_}).ok());
+}
+
 }  // namespace
 }  // namespace sluice::test

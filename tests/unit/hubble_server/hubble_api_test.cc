@@ -153,6 +153,20 @@ TEST_F(HubbleServer, PastFlowsAndThoseToCome) {
   EXPECT_EQ(reader->Finish().error_code(), Code::UNAVAILABLE) << "so that a client knows that flows may be missing";
 }
 
+// Nobody asked for it, so the packet path sends no events for it until somebody does.
+TEST_F(HubbleServer, TheDefaultAddressCostsNothingBeforeTheFirstCall) {
+  ASSERT_TRUE(Start({.asked_for = false}).ok());
+  EXPECT_FALSE(telemetry_.hub().watched());
+  Publish(1);
+  EXPECT_EQ(StatusNow().seen_flows(), 0U);
+  EXPECT_TRUE(telemetry_.hub().watched());
+  Publish(2);
+  AwaitSeen(1);
+  const auto flows = Ask(*stub_, {});
+  ASSERT_EQ(flows.size(), 1U);
+  EXPECT_EQ(flows[0].flow().l4().tcp().destination_port(), 2U);
+}
+
 TEST_F(HubbleServer, RefusesWhatItCannotDo) {
   ASSERT_TRUE(Start({}).ok());
   observer::GetFlowsRequest request;
