@@ -322,7 +322,9 @@ enum sl_hook_policy_flags {
 };
 struct sl_hook_policy {
   __u32 flags; /* enum sl_hook_policy_flags */
+  __u32 life;  /* of the policy that has this place now, as in its hooks */
 };
+SL_ABI_ASSERT(sizeof(struct sl_hook_policy) == 8, "sl_hook_policy");
 
 /*
  * A subject is what a scope selects: a container, a workload, or the host. The task's subject is that of its cgroup or
@@ -343,14 +345,6 @@ struct sl_hook_call_key {
   __u32 life;
 };
 SL_ABI_ASSERT(sizeof(struct sl_hook_call_key) == 16, "sl_hook_call_key");
-
-/* Key of `hook_notices` (HASH): what NOTIFY_ENFORCER left for a thread, until ENFORCE takes it. */
-struct sl_hook_notice_key {
-  __u64 thread;
-  __u32 life; /* of the policy */
-  __u32 pad;
-};
-SL_ABI_ASSERT(sizeof(struct sl_hook_notice_key) == 16, "sl_hook_notice_key");
 
 #define SL_HOOK_NAMESPACES (SL_HOOK_FIELD_NAMESPACE_USER - SL_HOOK_FIELD_NAMESPACE_UTS + 1)
 #define SL_HOOK_MARKS 16 /* of a process */

@@ -9,6 +9,7 @@
 #define SL_ENFORCING_ACTIONS (SL_HOOK_ACTION_SIGNAL | SL_HOOK_ACTION_OVERRIDE | SL_HOOK_ACTION_QUARANTINE)
 #define SL_TRACKING_ACTIONS (SL_HOOK_ACTION_TRACK_SOCKET | SL_HOOK_ACTION_UNTRACK_SOCKET)
 #define SL_NOTIFYING_ACTIONS (SL_HOOK_ACTION_NOTIFY_ENFORCER | SL_HOOK_ACTION_CLEAR_ENFORCER)
+#define SL_SIGKILL 9
 #define SL_RATE_WORDS 5 /* of each text: 40 bytes, as Tetragon */
 
 static __always_inline void count(__u32 selector_number, enum sl_hook_count what) {
@@ -137,7 +138,54 @@ __noinline int enforce(__u32 index, __u32 actions, __u32 signal, __s32 error, __
   return taken;
 }
 
-/* Leaves what the enforcer shall do for this thread, or takes it away. */
+static __always_inline bool has_life(__u32 policy_number, __u32 life) {
+  const struct sl_hook_policy* policy = bpf_map_lookup_elem(&hook_policies, &policy_number);
+  return policy && policy->life == life && policy->flags & SL_HOOK_POLICY_ENABLED;
+}
+
+static __always_inline struct hook_notice* find_notice(struct hook_thread_notices* notices, __u32 life) {
+  for (int i = 0; i < SL_HOOK_NOTICES; i++) {
+    if (notices->of[i].life == life) return &notices->of[i];
+  }
+  return NULL;
+}
+
+/* A free place, or that of a policy that has ended. */
+static __always_inline struct hook_notice* find_free_notice(struct hook_thread_notices* notices) {
+  for (int i = 0; i < SL_HOOK_NOTICES; i++) {
+    struct hook_notice* notice = &notices->of[i];
+    if (!notice->life || !has_life(notice->policy, notice->life)) return notice;
+  }
+  return NULL;
+}
+
+/* Leaves what the enforcer shall do for this thread; false: it cannot be left. */
+__noinline int put_notice(__u32 policy, __u32 life, __s32 error, __u32 signal) {
+  struct hook_thread_notices* notices =
+      bpf_task_storage_get(&hook_notices, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+  if (!notices) return 0;
+  struct hook_notice* notice = find_notice(notices, life);
+  if (!notice) notice = find_free_notice(notices);
+  if (!notice) return 0;
+  notice->life = life;
+  notice->policy = policy;
+  notice->error = error;
+  notice->signal = signal;
+  return 1;
+}
+
+/* Takes what was left for this thread away. */
+__noinline int take_notice(__u32 life, struct hook_notice* taken) {
+  struct hook_thread_notices* notices = bpf_task_storage_get(&hook_notices, bpf_get_current_task_btf(), 0, 0);
+  struct hook_notice* notice = notices ? find_notice(notices, life) : NULL;
+  if (!notice || !taken) return 0;
+  *taken = *notice;
+  notice->life = 0;
+  return 1;
+}
+
+/* Leaves what the enforcer shall do for this thread, or takes it away. What cannot be left is done at once: an error
+ * cannot be, so the thread does not get as far as the enforcer's call. */
 __noinline int leave_notice(__u32 index, const struct sl_hook_selector* selector, __u32 actions, __u32 number) {
   struct hook_scratch* scratch = scratch_at(index);
   if (!scratch || !selector) return 0;
@@ -145,23 +193,25 @@ __noinline int leave_notice(__u32 index, const struct sl_hook_selector* selector
     count(number, SL_HOOK_COUNT_WOULD_ENFORCE);
     return 0;
   }
-  const struct sl_hook_notice_key key = {.thread = bpf_get_current_pid_tgid(), .life = scratch->event.life};
-  if (actions & SL_HOOK_ACTION_CLEAR_ENFORCER) bpf_map_delete_elem(&hook_notices, &key);
+  if (!in_task()) { /* an interrupt is not the thread that it borrows */
+    count(number, SL_HOOK_COUNT_FAILED);
+    return 0;
+  }
+  struct hook_notice before = {};
+  if (actions & SL_HOOK_ACTION_CLEAR_ENFORCER) take_notice(scratch->event.life, &before);
   if (!(actions & SL_HOOK_ACTION_NOTIFY_ENFORCER)) return 0;
-  const struct hook_notice notice = {.error = selector->enforcer_error, .signal = selector->enforcer_signal};
-  if (bpf_map_update_elem(&hook_notices, &key, &notice, BPF_ANY)) count(number, SL_HOOK_COUNT_FAILED);
-  return 0;
+  const struct sl_hook* hook = hooks_at(scratch->hook);
+  if (!hook) return 0;
+  if (put_notice(hook->policy, hook->life, selector->enforcer_error, selector->enforcer_signal)) return 0;
+  count(number, SL_HOOK_COUNT_FAILED);
+  return enforce(index, SL_HOOK_ACTION_SIGNAL, selector->enforcer_signal ?: SL_SIGKILL, 0, number);
 }
 
 /* Does what was left. */
 __noinline int do_notice(__u32 index, __u32 number) {
   struct hook_scratch* scratch = scratch_at(index);
-  if (!scratch) return 0;
-  const struct sl_hook_notice_key key = {.thread = bpf_get_current_pid_tgid(), .life = scratch->event.life};
-  const struct hook_notice* found = bpf_map_lookup_elem(&hook_notices, &key);
-  if (!found) return 0;
-  const struct hook_notice notice = *found;
-  bpf_map_delete_elem(&hook_notices, &key);
+  struct hook_notice notice = {};
+  if (!scratch || !in_task() || !take_notice(scratch->event.life, &notice)) return 0;
   const __u32 actions = (notice.signal ? SL_HOOK_ACTION_SIGNAL : 0) | (notice.error ? SL_HOOK_ACTION_OVERRIDE : 0);
   return enforce(index, actions, notice.signal, notice.error, number);
 }

@@ -115,17 +115,27 @@ struct {
   __type(value, struct hook_held);
 } hook_held_events SEC(".maps");
 
+/* What NOTIFY_ENFORCER of a policy left for a thread, until ENFORCE takes it. */
 struct hook_notice {
+  __u32 life; /* of the policy; 0: the place is free */
+  __u32 policy;
   __s32 error;
   __u32 signal;
 };
 
-/* Writer: programs. Full: the least recently left one is forgotten, which costs its enforcement. */
+#define SL_HOOK_NOTICES 8 /* policies that may have left something for a thread at a time */
+
+struct hook_thread_notices {
+  struct hook_notice of[SL_HOOK_NOTICES];
+};
+
+/* Writer: programs, each for its own thread, so that no thread can take another one's place. Full, or no memory: the
+ * thread gets the signal at once. */
 struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, 1024);
-  __type(key, struct sl_hook_notice_key);
-  __type(value, struct hook_notice);
+  __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, int);
+  __type(value, struct hook_thread_notices);
 } hook_notices SEC(".maps");
 
 /* Writer: programs, while a hook needs it; marks of processes that run already, the agent. */

@@ -55,9 +55,10 @@ bool NeedsExecs(const CompiledPolicy& policy) {
                              [](const CompiledHook& hook) { return (hook.hook.flags & SL_HOOK_NEEDS_EXECS) != 0; });
 }
 
-sl_hook_policy FlagsOf(PolicyState state) {
-  return {.flags = (state.enabled ? __u32{SL_HOOK_POLICY_ENABLED} : 0) |
-                   (state.monitor ? __u32{SL_HOOK_POLICY_MONITOR} : 0)};
+sl_hook_policy PolicyOf(PolicyState state, std::uint32_t life) {
+  return {.flags =
+              (state.enabled ? __u32{SL_HOOK_POLICY_ENABLED} : 0) | (state.monitor ? __u32{SL_HOOK_POLICY_MONITOR} : 0),
+          .life = life};
 }
 
 }  // namespace
@@ -231,7 +232,7 @@ Status HookTables::PutSets(const std::vector<sl_hook_set_key>& sets, Version* ve
 }
 
 Status HookTables::PutState(const Version& version) const {
-  return policies_.Put(version.places.policy, FlagsOf(version.state));
+  return policies_.Put(version.places.policy, PolicyOf(version.state, version.places.life));
 }
 
 Status HookTables::Attach(Version* version) {
@@ -424,6 +425,7 @@ void HookTables::Retire(const Version& version) {
   Forget(places.hooks);
   retired_.sets.insert(retired_.sets.end(), version.sets.begin(), version.sets.end());
   retired_.hooks.push_back(places.hooks);
+  retired_.policies.push_back(places.policy);
   retired_.lives.insert(places.life);
   RetireName(places.life);
 }
@@ -456,6 +458,8 @@ Status HookTables::Reclaim() {
   // ran when the lists changed had to find all of it.
   for (const Range hooks : retired_.hooks)
     SL_RETURN_IF_ERROR(hooks_.PutAll(hooks.first, std::vector<sl_hook>(hooks.count)));
+  // What it left for its enforcer counts no more.
+  for (const std::uint32_t policy : retired_.policies) SL_RETURN_IF_ERROR(policies_.Put(policy, sl_hook_policy()));
   if (!retired_.lives.empty()) SL_RETURN_IF_ERROR(programs_->ForgetEvents(retired_.lives));
   SL_RETURN_IF_ERROR(sets_.DeleteAll(retired_.sets));
   set_entries_ -= retired_.sets.size();

@@ -146,6 +146,7 @@ class HookTables {
     std::vector<std::pair<Places*, Range>> places;
     std::vector<sl_hook_set_key> sets;
     std::vector<Range> hooks;
+    std::vector<std::uint32_t> policies;
     std::set<std::uint32_t> lives;
     std::vector<std::uint32_t> subjects;
   };

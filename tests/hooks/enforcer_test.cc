@@ -1,5 +1,10 @@
 // NotifyEnforcer and the enforcer's calls.
+#include <sched.h>
 #include <unistd.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
 
 #include "tests/hooks/hook_test.h"
 
@@ -90,6 +95,65 @@ TEST_P(Enforcer, WhatIsLeftCanBeTakenAway) {
               getppid();
             }),
             kKilled);
+}
+
+// As many threads as a hostile workload likes leave something: none of them can make the kernel forget another one's.
+TEST_P(Enforcer, WhatIsLeftForOneThreadIsNotForgottenForOthers) {
+  constexpr int kOthers = 1500;
+  const Status applied = ApplyWith("{action: NotifyEnforcer, argSig: 9}", "sys_getppid");
+  ASSERT_TRUE(applied.ok()) << applied;
+  EXPECT_EQ(StatusOf([] {
+              Dup();
+              std::vector<std::thread> others;
+              std::atomic<int> left = 0;
+              std::atomic<bool> end = false;
+              for (int i = 0; i < kOthers; ++i) {
+                others.emplace_back([&] {
+                  Dup();
+                  left.fetch_add(1);
+                  end.wait(false);
+                });
+              }
+              while (left < kOthers) sched_yield();
+              getppid();  // does not return
+              end = true;
+              end.notify_all();
+              for (std::thread& other : others) other.join();
+            }),
+            kKilled);
+}
+
+// One more than the kernel keeps for a thread: what cannot be left is done at once.
+TEST_P(Enforcer, MorePoliciesThanAThreadHasRoomForFailClosed) {
+  constexpr int kRoom = 8;
+  const auto apply = [&](int number) {
+    return fixture().Apply(PolicyText(
+        fmt::format("enforcer-{}", number),
+        fmt::format("{{enforcers: [{{calls: [sys_getppid]}}], tracepoints: [{{subsystem: raw_syscalls, event: "
+                    "sys_enter, args: [{{index: 4, type: uint64}}], selectors: [{{matchPIDs: [{{operator: In, "
+                    "followForks: true, values: [{}]}}], matchArgs: [{{index: 4, operator: Equal, values: [{}]}}], "
+                    "matchActions: [{{action: NotifyEnforcer, argSig: 9}}]}}]}}]}}",
+                    getpid(), SYS_dup)));
+  };
+  for (int i = 0; i < kRoom; ++i) ASSERT_TRUE(apply(i).ok()) << i;
+  // The place of a policy that has ended is free, also for a thread for which it had left something.
+  Arrival left;
+  Gate changed;
+  const pid_t child = Fork([&] {
+    Dup();
+    if (write(left.fd(), "x", 1) != 1) _exit(1);
+    changed.Wait();
+    Dup();
+    _exit(0);
+  });
+  ASSERT_TRUE(left.Wait());
+  ASSERT_TRUE(fixture().tables().Remove({.ns = "", .name = "enforcer-0"}).ok());
+  ASSERT_TRUE(apply(kRoom).ok());
+  changed.Open();
+  EXPECT_EQ(Reap(child), 0);
+  ASSERT_TRUE(apply(0).ok());
+  EXPECT_EQ(StatusOf(Dup2), 0);
+  EXPECT_EQ(StatusOf(Dup), kKilled);
 }
 
 }  // namespace

@@ -115,7 +115,9 @@ Whether an argument is of the type that the file says is checked only for fields
   process has at most 16 such filters that follow it, then the oldest one forgets it.
 - **`followForks` with `isNamespacePID`** looks at the process and at its ancestors in the same pid namespace.
 - **`enforcers`** do what `NotifyEnforcer` of the same policy left for the thread, when that comes to one of the calls, and
-  once. A signal needs nothing of the kernel; an error (`argError`) needs what `Override` of the calls needs. On a kernel
+  once. What is left is the thread's own: no other one, of whatever workload, can make the kernel forget it. A thread has
+  room for eight policies at a time; more fail closed: it gets the signal at once, or SIGKILL if an error was to be left.
+  A signal needs nothing of the kernel; an error (`argError`) needs what `Override` of the calls needs. On a kernel
   without kprobes, signals for system calls are sent where all calls are seen, too.
 - **Lists** of type `generated_syscalls` are the calls of this machine whose name, `sys_NAME`, the pattern matches;
   `generated_ftrace` are functions that tracefs names, without those whose name several functions have.
