@@ -3,6 +3,7 @@
 
 #include "api/grpc_status.h"
 #include "ctrl/tetra/service.h"
+#include "telemetry/event/event_owner.h"
 #include "telemetry/tetragon/field_filter.h"
 #include "telemetry/tetragon/stream_filter.h"
 #include "telemetry/tetragon/tetragon_event.h"
@@ -35,19 +36,6 @@ StatusOr<telemetry::EventFilter> HubFilter(const std::set<tetragon::EventType>& 
   return telemetry::EventFilter::Make(filter);
 }
 
-const v1::Process* ProcessOf(const v1::Event& event) {
-  switch (event.event_case()) {
-    case v1::Event::kExec:
-      return &event.exec().process();
-    case v1::Event::kExit:
-      return &event.exit().process();
-    case v1::Event::kHook:
-      return &event.hook().process();
-    default:
-      return nullptr;
-  }
-}
-
 // The labels of a pod are those of its workload.
 void AddLabels(const policy::ResourceMap& resources, tetragon::Pod* pod) {
   const auto workload = resources.find({policy::Kind::kWorkload, {.ns = pod->namespace_(), .name = pod->name()}});
@@ -59,7 +47,7 @@ std::optional<TetragonEvent> Convert(const v1::Event& event, const reconcile::Co
   auto message = telemetry::ToTetragon(event);
   if (!message) return std::nullopt;
   TetragonEvent converted{.message = *std::move(message), .ancestors = {}};
-  const v1::Process* const from = ProcessOf(event);
+  const v1::Process* const from = telemetry::ProcessOf(event);
   tetragon::Process* const process = telemetry::MutableProcessOf(&converted.message);
   if (from == nullptr || process == nullptr) return converted;
   // The first one is the parent.

@@ -26,4 +26,19 @@ policy::ObjectName OwnerOf(const v1::Event& event) {
   return {};
 }
 
+const v1::Process* ProcessOf(const v1::Event& event) {
+  switch (event.event_case()) {
+    case v1::Event::kExec:
+      return &event.exec().process();
+    case v1::Event::kExit:
+      return &event.exit().process();
+    case v1::Event::kHook:
+      return &event.hook().process();
+    case v1::Event::kAlert:
+      return &event.alert().process();
+    default:
+      return nullptr;
+  }
+}
+
 }  // namespace sluice::telemetry

@@ -4,10 +4,16 @@
 #include <utility>
 #include <vector>
 
+#include "telemetry/process/recorded_process.h"
+
 namespace sluice::telemetry {
 namespace {
 
 constexpr char kType[] = "hook";
+
+RecordedProcess ProcessOfRecord(const sl_hook_event& event) {
+  return {.id = event.process, .birth_ns = event.birth_ns, .cgroup = event.cgroup, .pid = event.pid};
+}
 
 }  // namespace
 
@@ -49,36 +55,19 @@ void HookEventReader::Flush() {
   pushed_out_ = calls_.counters().pushed_out;
   const bool wanted = hub_->watched() || history_ != nullptr;
   if (!wanted || batch.empty()) return;
-  const bool awaited =
-      std::any_of(batch.begin(), batch.end(), [&](const HookCall& call) { return IsAwaited(call.record.event); });
+  const bool awaited = std::any_of(batch.begin(), batch.end(), [&](const HookCall& call) {
+    return IsAwaited(*tree_, ProcessOfRecord(call.record.event));
+  });
   if (awaited && options_.catch_up) options_.catch_up();
   for (const HookCall& call : batch) Publish(call);
 }
 
-// The sensors have sent this instance's record, but it has not been read yet.
-bool HookEventReader::IsAwaited(const sl_hook_event& event) const {
-  return event.process != 0 && !tree_->Find(event.process);
-}
-
-std::optional<ProcessInstance> HookEventReader::FindProcess(const sl_hook_event& event) const {
-  if (auto instance = tree_->Find(event.process); instance && instance->pid == event.pid) return instance;
-  auto living = tree_->FindByPid(event.pid);
-  return living && event.birth_ns != 0 && living->birth_ns == event.birth_ns ? living : std::nullopt;
-}
-
 // An event with its process and workload, as far as they are known.
 v1::Event HookEventReader::Begin(const sl_hook_event& event) const {
-  auto instance = FindProcess(event);
-  const bool known = instance.has_value();
-  if (!known) {
-    instance.emplace();
-    instance->pid = event.pid;
-    instance->cgroup = event.cgroup;
-    instance->birth_ns = event.birth_ns;
-  }
-  v1::Event out = processes_->MakeHook(*instance, event.time_ns);
+  const auto found = FindRecorded(*tree_, ProcessOfRecord(event));
+  v1::Event out = processes_->MakeHook(found ? *found : UnknownInstance(ProcessOfRecord(event)), event.time_ns);
   out.mutable_hook()->mutable_process()->set_tid(event.tid);
-  if (known && hub_->wants_parents()) processes_->AddParent(*instance, &out);
+  if (found && hub_->wants_parents()) processes_->AddParent(*found, &out);
   if (!out.hook().workload().empty() || !options_.subject) return out;
   if (const auto workload = options_.subject(event.subject)) {
     out.mutable_hook()->set_namespace_(workload->ns);

@@ -54,8 +54,6 @@ class HookEventReader {
 
  private:
   void Flush();
-  std::optional<ProcessInstance> FindProcess(const sl_hook_event& event) const;
-  bool IsAwaited(const sl_hook_event& event) const;
   void Publish(const HookCall& call);
   v1::Event Begin(const sl_hook_event& event) const;
 

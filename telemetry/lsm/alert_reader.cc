@@ -3,10 +3,16 @@
 #include <algorithm>
 #include <utility>
 
+#include "telemetry/process/recorded_process.h"
+
 namespace sluice::telemetry {
 namespace {
 
 constexpr char kAlertType[] = "alert";
+
+RecordedProcess ProcessOfAlert(const sl_lsm_event& event) {
+  return {.id = event.process, .birth_ns = event.birth_ns, .cgroup = event.cgroup, .pid = event.pid};
+}
 
 }  // namespace
 
@@ -29,7 +35,7 @@ void AlertReader::Tick() {
   const bool wanted = hub_->watched() || history_ != nullptr;
   if (wanted && !batch.empty()) {
     const bool awaited = std::any_of(batch.begin(), batch.end(), [&](const AlertRecord& record) {
-      return record.event.process != 0 && !tree_->Find(record.event.process);
+      return IsAwaited(*tree_, ProcessOfAlert(record.event));
     });
     if (awaited && options_.catch_up) options_.catch_up();
     for (const AlertRecord& record : batch) Publish(record);
@@ -40,28 +46,15 @@ void AlertReader::Tick() {
   }
 }
 
-std::optional<ProcessInstance> AlertReader::FindProcess(const sl_lsm_event& event) const {
-  if (auto instance = tree_->Find(event.process); instance && instance->pid == event.pid) return instance;
-  auto living = tree_->FindByPid(event.pid);
-  return living && event.birth_ns != 0 && living->birth_ns == event.birth_ns ? living : std::nullopt;
-}
-
 // An alert with its process and workload, as far as they are known.
 v1::Event AlertReader::Begin(const AlertRecord& record) const {
   const sl_lsm_event& event = record.event;
-  auto instance = FindProcess(event);
-  const bool known = instance.has_value();
-  if (!known) {
-    instance.emplace();
-    instance->pid = event.pid;
-    instance->cgroup = event.cgroup;
-    instance->birth_ns = event.birth_ns;
-  }
-  v1::Event out = processes_->MakeAlert(*instance, event.time_ns);
+  const auto found = FindRecorded(*tree_, ProcessOfAlert(event));
+  v1::Event out = processes_->MakeAlert(found ? *found : UnknownInstance(ProcessOfAlert(event)), event.time_ns);
   v1::Alert& alert = *out.mutable_alert();
   alert.mutable_process()->set_tid(event.tid);
   if (!alert.process().has_effective_uid()) alert.mutable_process()->set_effective_uid(event.uid);
-  if (known && hub_->wants_parents()) processes_->AddParent(*instance, &out);
+  if (found && hub_->wants_parents()) processes_->AddParent(*found, &out);
   if (alert.workload().empty() && options_.subject) {
     if (const auto workload = options_.subject(event.subject)) {
       alert.set_namespace_(workload->ns);

@@ -43,7 +43,6 @@ class AlertReader {
   Counters counters() const;
 
  private:
-  std::optional<ProcessInstance> FindProcess(const sl_lsm_event& event) const;
   v1::Event Begin(const AlertRecord& record) const;
   void Publish(const AlertRecord& record);
 

@@ -2,26 +2,9 @@
 
 #include <charconv>
 
+#include "telemetry/event/event_owner.h"
+
 namespace sluice::telemetry {
-namespace {
-
-// Null: an event of another type.
-const v1::Process* ProcessOf(const v1::Event& event) {
-  switch (event.event_case()) {
-    case v1::Event::kExec:
-      return &event.exec().process();
-    case v1::Event::kExit:
-      return &event.exit().process();
-    case v1::Event::kHook:
-      return &event.hook().process();
-    case v1::Event::kAlert:
-      return &event.alert().process();
-    default:
-      return nullptr;
-  }
-}
-
-}  // namespace
 
 v1::Event PastParents::Complete(const v1::Event& event) const {
   v1::Event complete = event;
