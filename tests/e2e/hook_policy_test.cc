@@ -8,6 +8,7 @@
 
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
+#include "tests/support/run_in_pod.h"
 
 namespace sluice::test {
 namespace {
@@ -65,16 +66,7 @@ spec:
 
   // The exit code of `cat`. `pod` empty: on the node.
   int Cat(const std::string& pod, const std::string& name) {
-    const Arguments command{"/bin/cat", File(name)};
-    int code = -1;
-    const auto run = [&]() -> Status {
-      SL_ASSIGN_OR_RETURN(const CommandResult result, RunCommand(command));
-      code = result.exit_code;
-      return OkStatus();
-    };
-    const Status ran = pod.empty() ? run() : fixture_->node().netns(fixture_->node().pod(pod)).Run(run);
-    EXPECT_TRUE(ran.ok()) << ran;
-    return code;
+    return ExitCodeIn(*fixture_, pod, {"/bin/cat", File(name)});
   }
   void ExpectOnlyWebIsKilled() {
     EXPECT_EQ(Cat("web", "secret"), kKilled);

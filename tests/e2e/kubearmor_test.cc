@@ -12,6 +12,7 @@
 #include "kernel/lsm/lsm_store.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
+#include "tests/support/run_in_pod.h"
 
 namespace sluice::test {
 namespace {
@@ -74,17 +75,7 @@ class KubeArmor : public testing::Test {
     ASSERT_EQ(applied.exit_code, 0) << applied.err << agent().Log();
   }
   // The exit code of a command in a pod. `pod` empty: on the node.
-  int Run(const std::string& pod, const Arguments& command) {
-    int code = -1;
-    const auto run = [&]() -> Status {
-      SL_ASSIGN_OR_RETURN(const CommandResult result, RunCommand(command));
-      code = result.exit_code;
-      return OkStatus();
-    };
-    const Status ran = pod.empty() ? run() : fixture_->node().netns(fixture_->node().pod(pod)).Run(run);
-    EXPECT_TRUE(ran.ok()) << ran;
-    return code;
-  }
+  int Run(const std::string& pod, const Arguments& command) { return ExitCodeIn(*fixture_, pod, command); }
   // `program` (a bash) in a pod connects to db; 0: connected.
   int Connect(const std::string& program, std::uint16_t port = 5432, const std::string& pod = "web") {
     return Run(pod, {"/usr/bin/timeout", "1.5", File(program), "-c", fmt::format(": <>/dev/tcp/{}/{}", db_, port)});

@@ -11,6 +11,7 @@
 #include "testbed/command.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
+#include "tests/support/run_in_pod.h"
 
 namespace sluice::test {
 namespace {
@@ -172,15 +173,7 @@ spec:
   }
   // The exit code of `cat` in a pod.
   int Cat(const std::string& pod, const std::string& name) {
-    const Arguments command{"/bin/cat", File(name)};
-    int code = -1;
-    const Status ran = fixture_->node().netns(fixture_->node().pod(pod)).Run([&]() -> Status {
-      SL_ASSIGN_OR_RETURN(const CommandResult result, RunCommand(command));
-      code = result.exit_code;
-      return OkStatus();
-    });
-    EXPECT_TRUE(ran.ok()) << ran;
-    return code;
+    return ExitCodeIn(*fixture_, pod, {"/bin/cat", File(name)});
   }
 
   std::string directory_;

@@ -4,6 +4,7 @@
 
 #include "tests/e2e_kube/container_cgroup.h"
 #include "tests/e2e_kube/kubernetes_fixture.h"
+#include "tests/support/run_in_pod.h"
 
 namespace sluice::test {
 namespace {
@@ -45,15 +46,7 @@ class KubernetesHookPolicies : public KubernetesFixture {
   }
   // The exit code of `cat` of a file in the pod's network namespace. `line`: of shell, before it.
   int Cat(const std::string& pod, const std::string& name, const std::string& line = "") {
-    int code = -1;
-    const Arguments command{"/bin/sh", "-c", line + "exec /bin/cat " + directory_ + "/" + name};
-    const Status ran = fixture_->node().netns(fixture_->node().pod(pod)).Run([&]() -> Status {
-      SL_ASSIGN_OR_RETURN(const CommandResult result, RunCommand(command));
-      code = result.exit_code;
-      return OkStatus();
-    });
-    EXPECT_TRUE(ran.ok()) << ran;
-    return code;
+    return ExitCodeIn(*fixture_, pod, {"/bin/sh", "-c", line + "exec /bin/cat " + directory_ + "/" + name});
   }
   bool EventuallyKills(const std::string& pod, bool kills, const std::string& line = "") {
     return Eventually([&] { return Cat(pod, "secret", line) == (kills ? kKilled : 0); });

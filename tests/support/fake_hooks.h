@@ -6,7 +6,6 @@
 //   EXPECT_THAT(kernel.calls(), ElementsAre("Open", "SetSubjects shop/web", "Put files"));
 #pragma once
 
-#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "ctrl/hooks/hook_controller.h"
+#include "tests/support/recorded_calls.h"
 
 namespace sluice::test {
 
@@ -28,10 +28,10 @@ class FakeKernel {
   }
 
   // The next such call, as in calls(), returns `error` and changes nothing.
-  void FailNext(const std::string& call, Status error) { failures_[call].push_back(std::move(error)); }
+  void FailNext(const std::string& call, Status error) { recorded_.FailNext(call, std::move(error)); }
   // Oldest first: "Open", "SetSubjects NAME...", "Put NAME", "SetState NAME", "Remove NAME",
   // "EndEarlier".
-  std::vector<std::string> TakeCalls() { return std::exchange(calls_, {}); }
+  std::vector<std::string> TakeCalls() { return recorded_.Take(); }
   void SetInode(const std::string& path, std::uint64_t inode) { inodes_[path] = inode; }
   // By name: policies that cannot be compiled, and why.
   std::map<std::string, std::string> not_compiled;
@@ -129,17 +129,9 @@ class FakeKernel {
     }
     return compiled;
   }
-  Status Call(const std::string& call) {
-    calls_.push_back(call);
-    auto& failures = failures_[call];
-    if (failures.empty()) return OkStatus();
-    Status error = std::move(failures.front());
-    failures.pop_front();
-    return error;
-  }
+  Status Call(const std::string& call) { return recorded_.Call(call); }
 
-  std::map<std::string, std::deque<Status>> failures_;
-  std::vector<std::string> calls_;
+  RecordedCalls recorded_;
   std::map<std::string, std::uint64_t> inodes_;
   std::map<policy::ObjectName, std::shared_ptr<const policy::tracing::CompiledPolicy>> policies_;
   std::map<policy::ObjectName, hooks::PolicyState> states_;

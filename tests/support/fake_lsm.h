@@ -5,13 +5,14 @@
 //   kernel.lacks = "...";  // what CheckKernel says
 #pragma once
 
-#include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "ctrl/lsm/lsm_controller.h"
+#include "tests/support/recorded_calls.h"
 
 namespace sluice::test {
 
@@ -34,9 +35,9 @@ class FakeLsm {
 
   std::string lacks;  // not empty: the kernel cannot enforce such policies, and why
   // The next such call, as in TakeCalls(), returns `error` and changes nothing.
-  void FailNext(const std::string& call, Status error) { failures_[call].push_back(std::move(error)); }
+  void FailNext(const std::string& call, Status error) { recorded_.FailNext(call, std::move(error)); }
   // Oldest first: "Open", "Replace KEY...", "SetSubjects KEY...", "EndEarlier". The node's key is "-".
-  std::vector<std::string> TakeCalls() { return std::exchange(calls_, {}); }
+  std::vector<std::string> TakeCalls() { return recorded_.Take(); }
   std::vector<lsm::PolicyCounts> counts;
   // "POLICY FIELD" of every rule that is in force, in their order.
   std::vector<std::string> rules() const {
@@ -73,17 +74,9 @@ class FakeLsm {
     SL_RETURN_IF_ERROR(Call("Open"));
     return std::make_unique<Enforcer>(this);
   }
-  Status Call(const std::string& call) {
-    calls_.push_back(call);
-    auto& failures = failures_[call];
-    if (failures.empty()) return OkStatus();
-    Status error = std::move(failures.front());
-    failures.pop_front();
-    return error;
-  }
+  Status Call(const std::string& call) { return recorded_.Call(call); }
 
-  std::map<std::string, std::deque<Status>> failures_;
-  std::vector<std::string> calls_;
+  RecordedCalls recorded_;
   std::shared_ptr<const policy::lsm::Compiled> compiled_;
 };
 
