@@ -154,8 +154,8 @@ const char* ProofOf(ActionType type) {
   switch (type) {
     case ActionType::kPost:
       return "HookedSystemCall.AnEqualTextIsSeen, RateLimit; stacks: "
-             "HookedPoint.AnEventHasTheStacksThatItsSelectorWants; imaHash: not "
-             "yet";
+             "HookedPoint.AnEventHasTheStacksThatItsSelectorWants; imaHash: "
+             "refused";
     case ActionType::kNoPost:
       return "HookedSystemCall.SigkillWithoutAnEvent";
     case ActionType::kSigkill:
@@ -164,7 +164,7 @@ const char* ProofOf(ActionType type) {
       return "HookedSystemCall.SignalSendsItsNumber";
     case ActionType::kOverride:
       return "lsmhooks and security_\\*: Trampoline.\\*; system calls: Trampoline.OverrideOfASystemCall\\*; uprobes: "
-             "not yet";
+             "refused";
     case ActionType::kTrackSock:
     case ActionType::kUntrackSock:
       return "names the owner in events: HookedPacket.TrackSock\\*";
@@ -173,16 +173,17 @@ const char* ProofOf(ActionType type) {
     case ActionType::kFollowFd:
     case ActionType::kUnfollowFd:
     case ActionType::kCopyFd:
-      return "nothing to do";
+      return "nothing to do: unit_tracing TracingActions.OfTheTable\\*";
     case ActionType::kNotifyEnforcer:
     case ActionType::kCleanupEnforcerNotification:
       return "Enforcer.\\*";
     case ActionType::kSet:
+      return "refused: unit_tracing TracingPage.WhatIsNotDone\\*";
     case ActionType::kGetUrl:
     case ActionType::kDnsLookup:
       break;
   }
-  return "not yet";
+  return "refused: unit_tracing TracingActions.OfTheTable\\*";
 }
 
 std::string HooksTable() {
@@ -351,7 +352,7 @@ std::string ActionsTable() {
       "\n## Actions\n| action | does | fields | the kernel needs | done |\n| --- | --- | --- | --- | --- |\n";
   for (const ActionTypeInfo& info : kActionTypes) {
     text += fmt::format("| `{}` | {} | {} | {} | {} |\n", info.name, info.meaning, info.fields, info.kernels,
-                        info.IsRefused() ? "refused" : ProofOf(info.type));
+                        ProofOf(info.type));
   }
   return text;
 }
@@ -380,26 +381,6 @@ std::string LimitsTable() {
   return text;
 }
 
-std::string MadeFromTables() {
-  return kHead + HooksTable() + TypesTable() + OperatorsTable() + ActionsTable() + LimitsTable();
-}
-
-constexpr const char* kFilesHead = R"(
-## Files of Tetragon's repository
-Each file of its examples that has such a policy. "compiles": the tables for the kernel have all of it; whether this
-kernel can attach its hooks, only `sluice apply` can say. "not yet": the first field that this version does not enforce.
-"refused": what `sluice validate` says.
-
-| file | result |
-| --- | --- |
-)";
-
-std::string ReadFile(const fs::path& path) {
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
-}
-
 std::optional<std::uint32_t> AnyNumber(std::string_view) { return 0; }
 
 // A machine that has every program that a file names.
@@ -423,6 +404,97 @@ class OneFunction final : public TracepointFormats {
   StatusOr<std::vector<std::string>> Functions() const override { return std::vector<std::string>{"ksys_read"}; }
 };
 
+CompileOptions OptionsOfAnyMachine() {
+  static const AnyProgram kPrograms;
+  static const OneFunction kFunctions;
+  CompileOptions options = OptionsOfTests();
+  options.syscall_number = AnyNumber;
+  options.programs = &kPrograms;
+  options.formats = &kFunctions;
+  return options;
+}
+
+// Parts of the format that this version does not do: with `spec`, the only or first problem is `error`.
+struct NotDone {
+  const char* what;
+  std::string spec;
+  const char* error;
+};
+
+std::vector<NotDone> NotDoneYet() {
+  const std::string action = "selectors: [{matchActions: [{action: ";
+  const std::string uprobe = "{uprobes: [{path: /b, symbols: [f], ";
+  const std::string usdt = "{usdts: [{path: /b, provider: p, name: probe, ";
+  return {
+      {"`imaHash` of an action", Lsm(action + "Post, imaHash: true}]}]"),
+       "spec.lsmhooks[0].selectors[0].matchActions[0].imaHash: Sluice does not enforce it yet"},
+      {"`maxData`; a buffer is read up to 4096 bytes", Function("args: [{index: 0, type: char_buf, maxData: true}]"),
+       "spec.kprobes[0].args[0].maxData: Sluice does not enforce it yet"},
+      {"`data` with `source: pt_regs`", Function("data: [{index: 0, type: uint64, source: pt_regs}]"),
+       "spec.kprobes[0].data[0].source: Sluice does not enforce pt_regs yet"},
+      {"`btfType` without `resolve`", Function("args: [{index: 0, type: file, btfType: file}]"),
+       "spec.kprobes[0].args[0].btfType: Sluice does not enforce it without resolve yet"},
+      {"`btfTypeModule`", Function("args: [{index: 0, type: uint32, resolve: a, btfType: b, btfTypeModule: c}]"),
+       "spec.kprobes[0].args[0].btfTypeModule: Sluice does not enforce it yet"},
+      {"`followChildren` of matchParentBinaries",
+       Function("selectors: [{matchParentBinaries: [{operator: In, values: [/bin/sh], followChildren: true}]}]"),
+       "spec.kprobes[0].selectors[0].matchParentBinaries[0].followChildren: Sluice does not enforce it for parents "
+       "yet"},
+      {"`Override` of uprobes", uprobe + action + "Override, argError: -1}]}]}]}",
+       "spec.uprobes[0].selectors: Sluice does not enforce Override of tracepoints and programs yet"},
+      {"`Set`", usdt + "args: [{index: 0, type: int64}], " + action + "Set, argIndex: 0, argValue: 1}]}]}]}",
+       "spec.usdts[0].selectors[0].matchActions[0].action: Sluice does not enforce Set yet"},
+      {"`btfPath` of uprobes and usdts", uprobe + "btfPath: /x}]}",
+       "spec.uprobes[0].btfPath: Sluice does not enforce it yet"},
+      {"system calls of another ABI, as `arm32/sys_dup`",
+       "{lists: [{name: l, type: syscalls, values: [arm32/sys_dup]}], kprobes: [{call: 'list:l'}]}",
+       "spec.kprobes[0].call: Sluice does not enforce arm32/sys_dup, a call of another ABI than x64/, yet"},
+  };
+}
+
+std::string NotDoneTable() {
+  std::string text = R"(
+## What is not done
+Refused by name, by `apply` and at a start (`unit_tracing: TracingPage.WhatIsNotDoneIsRefusedByName`):
+
+| part of the format | message |
+| --- | --- |
+)";
+  for (const NotDone& one : NotDoneYet()) text += fmt::format("| {} | `{}` |\n", one.what, one.error);
+  return text + R"(
+Accepted, as they change nothing that a policy can see:
+
+| part of the format | here | test |
+| --- | --- | --- |
+| options `disable-kprobe-multi`, `disable-uprobe-multi` | each function is a hook of its own; `kprobe.multi` and `uprobe.multi` of the kernel are not used | unit_tracing TracingOptions.AreKnown |
+| `FollowFD`, `UnfollowFD`, `CopyFD` | the type fd finds its path itself | unit_tracing TracingActions.OfTheTable\* |
+
+How many calls of a function the kernel can follow to their return at a time (`maxactive` of a kretprobe) is the kernel's
+choice: twice the number of its CPUs, at least 10 (since Linux 6.1). A return that it leaves out has no event of its own, and no
+matchReturnActions; the call's event comes a second later without its result (`unit_hook_events: HookCalls.*`).
+)";
+}
+
+std::string MadeFromTables() {
+  return kHead + HooksTable() + TypesTable() + OperatorsTable() + ActionsTable() + LimitsTable() + NotDoneTable();
+}
+
+constexpr const char* kFilesHead = R"(
+## Files of Tetragon's repository
+Each file of its examples that has such a policy. "compiles": the tables for the kernel have all of it; whether this
+kernel can attach its hooks, only `sluice apply` can say. "not yet": the first field that this version does not enforce.
+"refused": what `sluice validate` says.
+
+| file | result |
+| --- | --- |
+)";
+
+std::string ReadFile(const fs::path& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
 // "compiles", or why not.
 std::string ResultOf(const std::string& text) {
   const ParsedText parsed = ParseText("f.yaml", text, {.more_kinds = KindParsers(Reading::kParsed)});
@@ -430,12 +502,7 @@ std::string ResultOf(const std::string& text) {
     const Problem& first = parsed.problems.front();
     return fmt::format("refused: line {}: {}", first.place.line, first.what);
   }
-  CompileOptions options = OptionsOfTests();
-  options.syscall_number = AnyNumber;
-  const AnyProgram programs;
-  options.programs = &programs;
-  const OneFunction functions;
-  options.formats = &functions;
+  const CompileOptions options = OptionsOfAnyMachine();
   for (const Resource& resource : parsed.resources) {
     if (resource.tracing == nullptr) continue;
     const Compilation compiled = Compile(resource.tracing, options);
@@ -485,6 +552,17 @@ TEST(TracingPage, FilesLoadOrAreRefusedAsItSays) {
   if (std::getenv("SLUICE_UPDATE_DOCS") != nullptr) std::ofstream(Page()) << page.substr(0, FilesBegin(page)) + made;
   const std::string written = ReadFile(Page());
   EXPECT_EQ(written.substr(FilesBegin(written)), made) << "SLUICE_UPDATE_DOCS=1 writes it anew";
+}
+
+TEST(TracingPage, WhatIsNotDoneIsRefusedByName) {
+  for (const NotDone& one : NotDoneYet()) {
+    const ParsedSpec parsed = ParseSpec(one.spec);
+    ASSERT_TRUE(parsed.problems.empty()) << one.what << ": " << parsed.problems.front().what;
+    const Compilation compiled = Compile(parsed.policy, OptionsOfAnyMachine());
+    EXPECT_EQ(compiled.policy, nullptr) << one.what;
+    ASSERT_FALSE(compiled.problems.empty()) << one.what;
+    EXPECT_EQ(compiled.problems.front().what, one.error) << one.what;
+  }
 }
 
 // Of the page itself, so that a change of the files' part is seen without them: what is refused has a reason that the
