@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <random>
 #include <set>
 #include <string_view>
@@ -18,6 +19,7 @@
 #include "kernel/bpf/pin_layout.h"
 #include "testbed/traffic.h"
 #include "tests/e2e/constants.h"
+#include "tests/e2e/hubble_client.h"
 #include "tests/support/environment.h"
 #include "tests/support/layout.h"
 #include "tests/support/node_fixture.h"
@@ -110,7 +112,7 @@ class HandOver : public testing::TestWithParam<int> {
   // Restores the older version's state in `root`, calls `before`, then starts the agent.
   Status Start(const std::function<Status()>& before = {}) {
     SL_ASSIGN_OR_RETURN(agent_, AgentProcess::Start({.netns_fd = node_->fd(),
-                                                     .args = {"--uplink", "uplink"},
+                                                     .args = AgentArguments(),
                                                      .ready_timeout = 300s,  // emulated kernel, all that traffic
                                                      .prepare = [&](const AgentProcess& agent) -> Status {
                                                        root_ = agent.bpf_root();
@@ -132,6 +134,12 @@ class HandOver : public testing::TestWithParam<int> {
   }
   Status Restore() const {
     return node_->Run([&] { return RestoreLayout(KeptLayouts().at(GetParam()), root_, state_, Names(*node_)); });
+  }
+
+  std::vector<std::string> AgentArguments() const {
+    std::vector<std::string> arguments = {"--uplink", "uplink"};
+    arguments.insert(arguments.end(), more_.begin(), more_.end());
+    return arguments;
   }
 
   int fd(const std::string& pod) const { return node_->netns(node_->pod(pod)).fd(); }
@@ -281,6 +289,7 @@ class HandOver : public testing::TestWithParam<int> {
     for (const char* const from : {"client", "tool"}) EXPECT_FALSE(Reaches(from, policy::kUdp, false)) << from;
   }
 
+  std::vector<std::string> more_;  // of the agent's arguments
   std::unique_ptr<TestNode> node_;
   std::string root_, state_;
   std::unique_ptr<AgentProcess> agent_;
@@ -313,6 +322,72 @@ TEST_P(HandOver, NothingIsOpenAndNothingAllowedIsCutWhileItTakesOver) {
   EXPECT_GT(LastProcessId(bpf::PinLayout(root_)), last_id) << "ids of processes are given once until a reboot";
   ExpectNothingLostOrLetThrough();
   ExpectDenyAllAndQuarantineHold();
+}
+
+// The older version knew no such policy: its rules about peers hold from the take-over on, for flows that it let pass,
+// too.
+TEST_P(HandOver, AKubeArmorPolicyIsInForceFromTheTakeOverOn) {
+  const std::string directory = fmt::format("{}/sluice-hand-over-{}", testing::TempDir(), getpid());
+  fs::create_directories(directory);
+  std::ofstream(directory + "/peers.yaml") << fmt::format(
+      "apiVersion: security.kubearmor.com/v1\nkind: KubeArmorPolicy\nmetadata: {{name: peers, namespace: shop}}\n"
+      "spec:\n  selector: {{matchLabels: {{app: client}}}}\n  network: {{matchPeers: [{{cidr: {}/32, protocol: "
+      "udp}}]}}\n",
+      node_->pod("server").ip4);
+  more_ = {"--resources", directory};
+  std::unique_ptr<Pinger> flow;
+  const Status started = Start([&]() -> Status {
+    SL_ASSIGN_OR_RETURN(echo_, EchoServer::Start(fd("server"), {kEcho}));
+    SL_ASSIGN_OR_RETURN(flow, Ping("client", false, false));
+    EXPECT_TRUE(Eventually([&] { return echo_->ReceivedFrom(ip4("client")) > 10; }))
+        << "by the older version's programs";
+    return OkStatus();
+  });
+  fs::remove_all(directory);
+  ASSERT_TRUE(started.ok()) << started;
+  EXPECT_FALSE(Reaches("client", policy::kUdp, false));
+  const auto received = echo_->ReceivedFrom(ip4("client"));
+  const auto sent = flow->counts().sent;
+  EXPECT_TRUE(Eventually([&] { return flow->counts().sent > sent + 20; }));
+  EXPECT_EQ(echo_->ReceivedFrom(ip4("client")), received);
+  EXPECT_TRUE(Reaches("tool", policy::kUdp, true)) << "it is not for this one";
+}
+
+// With Hubble's options, flows of the older version's tables are seen as those of this one.
+TEST_P(HandOver, AHubbleClientSeesFlowsThatBeganBefore) {
+  const std::string directory = fmt::format("{}/sluice-hand-over-{}", testing::TempDir(), getpid());
+  fs::create_directories(directory);
+  const std::string address = "unix://" + directory + "/hubble.sock";
+  more_ = {"--hubble-api", address, "--hubble-flows", "100"};
+  std::unique_ptr<Pinger> allowed, denied;
+  const Status started = Start([&]() -> Status {
+    SL_ASSIGN_OR_RETURN(echo_, EchoServer::Start(fd("server"), {kEcho}));
+    SL_ASSIGN_OR_RETURN(allowed, Ping("client", false, true));
+    SL_ASSIGN_OR_RETURN(denied, Ping("other", false, false));
+    EXPECT_TRUE(Eventually([&] { return allowed->counts().answered > 10; })) << "by the older version's programs";
+    return OkStatus();
+  });
+  ASSERT_TRUE(started.ok()) << started;
+  const HubbleClient client(address);
+  const auto flow_of = [&](const std::string& pod, flow::Verdict verdict) {
+    observer::GetFlowsRequest request;
+    flow::FlowFilter& filter = *request.add_whitelist();
+    filter.add_source_pod("shop/" + pod);
+    filter.add_destination_pod("shop/server");
+    filter.add_verdict(verdict);
+    std::vector<flow::Flow> flows;
+    EXPECT_TRUE(Eventually(
+        [&] {
+          flows = client.Flows(request);
+          return !flows.empty();
+        },
+        20s))
+        << pod;
+    return flows.empty() ? flow::Flow() : flows.front();
+  };
+  EXPECT_EQ(flow_of("client", flow::FORWARDED).l4().udp().destination_port(), kEcho);
+  EXPECT_EQ(flow_of("other", flow::DROPPED).drop_reason_desc(), flow::POLICY_DENIED);
+  fs::remove_all(directory);
 }
 
 TEST_P(HandOver, ARuleByProcessMeetsOthersAsBefore) {

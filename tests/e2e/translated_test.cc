@@ -7,6 +7,7 @@
 #include <set>
 #include <sstream>
 
+#include "tests/e2e/hubble_client.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
 
@@ -131,6 +132,55 @@ TEST_F(Translated, TopAndDescribeNameTheSameEnds) {
   EXPECT_THAT(Sluice({"describe", "workload", "shop/db"}),
               AllOf(HasSubstr(to_service), HasSubstr(at_backend), Not(HasSubstr(kService))));
   EXPECT_THAT(Sluice({"describe", "workload", "shop/idle"}), HasSubstr("Last flows:\n  none are known\n"));
+}
+
+// Rules about peers count at each place with the address that packets have there: at the client the Service's, and
+// where the backend is on this node too, at its interface the backend's.
+TEST_F(Translated, PeersOfAKubeArmorPolicyAreWhatPacketsCarryAtEachEnd) {
+  const auto apply = [&](const std::string& peer) {
+    const Status applied = fixture_->agent().Apply(
+        fmt::format("{{apiVersion: security.kubearmor.com/v1, kind: KubeArmorPolicy, metadata: {{name: peers, "
+                    "namespace: shop}}, spec: {{selector: {{matchLabels: {{app: web}}}}, network: {{matchPeers: "
+                    "[{{cidr: {}/32, protocol: tcp}}]}}}}}}\n",
+                    peer));
+    EXPECT_TRUE(applied.ok()) << applied;
+  };
+  const auto dropped = [&] {
+    return AllEnds(Lines({"observe", "--all", "--type", "flow", "-o", "json", "--verdict", "DROPPED"}));
+  };
+  apply("10.9.0.9");
+  EXPECT_EQ(Call("web"), ProbeOutcome::kAllowed);
+  apply(kService);
+  EXPECT_EQ(Call("web"), ProbeOutcome::kTimeout);
+  ASSERT_TRUE(Eventually([&] { return !dropped().empty(); }));
+  EXPECT_THAT(dropped(), UnorderedElementsAre(ClientsFlow()));
+  apply(db_);
+  EXPECT_EQ(Call("web"), ProbeOutcome::kTimeout);
+  ASSERT_TRUE(Eventually([&] { return dropped().size() == 2; }));
+  EXPECT_THAT(dropped(), UnorderedElementsAre(ClientsFlow(), BackendsFlow()));
+}
+
+// Hubble's clients see both, each with the address of its packets.
+TEST_F(Translated, HubbleShowsTheSameEnds) {
+  const HubbleClient client("unix://" + fixture_->agent().directory() + "/hubble.sock");
+  client.Flows({});  // recorded from now on
+  ASSERT_EQ(Call("web"), ProbeOutcome::kAllowed);
+  observer::GetFlowsRequest request;
+  request.add_whitelist()->add_event_type()->set_type(4);
+  const auto ends = [&] {
+    std::set<std::string> all;
+    for (const flow::Flow& one : client.Flows(request)) {
+      if (one.is_reply().value()) continue;
+      const auto name = [](const flow::Endpoint& end) {
+        return end.pod_name().empty() ? "(world)" : end.namespace_() + "/" + end.pod_name();
+      };
+      all.insert(fmt::format("{} {} -> {} {}:{}", name(one.source()), one.ip().source(), name(one.destination()),
+                             one.ip().destination(), one.l4().tcp().destination_port()));
+    }
+    return all;
+  };
+  ASSERT_TRUE(Eventually([&] { return ends().size() >= 2; }));
+  EXPECT_THAT(ends(), UnorderedElementsAre(ClientsFlow(), BackendsFlow()));
 }
 
 // The client's own flow is not what was dropped.

@@ -137,6 +137,25 @@ TEST_P(KubernetesServices, AConnectionIsJudgedByTheBackend) {
   EXPECT_TRUE(Eventually([&] { return Reached(kDbService, false) == 0; }));
 }
 
+// Which address counts for network.matchPeers: that of the backend, as for NetworkPolicies.
+TEST_P(KubernetesServices, PeersOfAKubeArmorPolicyAreTheBackends) {
+  ASSERT_TRUE(Eventually([&] { return Reached(kDbService, true) == 2 && FlowsOfWeb().size() >= 2; }));
+  const auto apply = [&](const std::string& peer) {
+    return fixture_->agent().Apply(fmt::format(
+        "{{apiVersion: security.kubearmor.com/v1, kind: KubeArmorPolicy, metadata: {{name: peers, namespace: shop}}, "
+        "spec: {{selector: {{matchLabels: {{app: web}}}}, network: {{matchPeers: [{{cidr: {}/32}}]}}}}}}\n",
+        peer));
+  };
+  const std::string db = fixture_->ip4("db").ToString();
+  Status applied = apply(kDbService);
+  ASSERT_TRUE(applied.ok()) << applied;
+  EXPECT_EQ(Reached(kDbService, true), 2) << "no packet goes to the Service's address";
+  applied = apply(db);
+  ASSERT_TRUE(applied.ok()) << applied;
+  EXPECT_EQ(Reached(kDbService, false), 0);
+  EXPECT_EQ(Reached(kNewService, true), 2);
+}
+
 // What a hook sees of a connection to a Service: the call has the address that the program gave, the socket that of the
 // backend, if it is translated there.
 TEST_P(KubernetesServices, AHookOnTheCallSeesTheServiceAndOneOnTheSocketWhatIsConnectedTo) {
