@@ -74,9 +74,10 @@ static __always_inline int sl_evaluate_fast_known(struct sl_evaluation* j, struc
   if (p->tcp_flags & (SL_TCP_SYN | SL_TCP_FIN | SL_TCP_RST)) return SL_NOT_PLAIN;
   if (sl_flow_expired(entry, p->protocol, j->now) || !sl_is_settled(j, entry, flags, sender, receiver, reply))
     return SL_NOT_PLAIN;
-  if (sl_must_note_path(j, entry, flags, reply)) return SL_NOT_PLAIN;
-  j->may_pass_host =
-      sl_is_other_pod(j, receiver->ifindex) && sl_may_pass_host(j, entry, flags, p->protocol, p->tcp_flags, reply);
+  const int notes = sl_must_note_path(j, entry, flags, reply);
+  j->may_pass_host = sl_is_other_pod(j, receiver->ifindex) &&
+                     sl_may_pass_host(j, entry, notes ? sl_flags_after_note(j, flags, reply) : flags, p->protocol,
+                                      p->tcp_flags, reply);
   if (!sl_is_route_settled(j, entry, reply)) return SL_NOT_PLAIN;
   if (!sl_still_stands(seen)) return SL_NOT_PLAIN;
   if (skb && sl_hangs_on_sender(j, flags, reply) && sl_is_other_socket(entry, 1, reply, p->protocol, j->sender.socket))
@@ -86,6 +87,7 @@ static __always_inline int sl_evaluate_fast_known(struct sl_evaluation* j, struc
   j->to_endpoint = receiver->endpoint;
   j->to_ifindex = receiver->ifindex;
   j->audit = !!(flags & SL_CT_AUDIT);
+  if (notes) sl_note_path_now(j, entry, reply);
   if (!sl_is_counted(j, entry, reply)) sl_flow_add(entry, &j->size, SL_ETH_LEN, reply, j->now);
   return SL_DROP_NONE;
 }

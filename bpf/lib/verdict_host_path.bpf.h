@@ -15,14 +15,24 @@ static __always_inline int sl_must_note_path(const struct sl_evaluation* j, stru
   return !(flags & sl_path_bit(reply)) && sl_is_counted(j, entry, reply);
 }
 
+/* What sl_note_path_now makes of the flow's flags, as far as this packet's redirect depends on them. */
+static __always_inline __u32 sl_flags_after_note(const struct sl_evaluation* j, __u32 flags, int reply) {
+  return j->hook != SL_HOOK_TC_TO_POD ? flags & ~sl_path_bit(reply) : flags | sl_path_bit(reply);
+}
+
+/* Notes what sl_must_note_path found missing. */
+static __always_inline void sl_note_path_now(const struct sl_evaluation* j, struct sl_flow_entry* entry, int reply) {
+  if (j->hook != SL_HOOK_TC_TO_POD)
+    sl_note_counted(entry, reply, j->now);
+  else
+    __sync_fetch_and_or(&entry->flags, sl_path_bit(reply));
+}
+
 /* Packets that never take a redirect prove nothing about the host path: the host's rules see ports only in a first
  * fragment, and they see VLAN tags. */
 static __always_inline void sl_note_path(const struct sl_evaluation* j, struct sl_flow_entry* entry, int reply) {
   if (!sl_must_note_path(j, entry, SL_READ_ONCE(entry->flags), reply)) return;
-  if (j->hook != SL_HOOK_TC_TO_POD)
-    sl_note_counted(entry, reply, j->now);
-  else if (!j->packet.fragment && !j->packet.has_vlan)
-    __sync_fetch_and_or(&entry->flags, sl_path_bit(reply));
+  if (j->hook != SL_HOOK_TC_TO_POD || (!j->packet.fragment && !j->packet.has_vlan)) sl_note_path_now(j, entry, reply);
 }
 
 /* Whether even a flow's first packet may be redirected here (SL_SETTING_REDIRECT_ALWAYS). */
