@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /* XDP on an uplink: packets that come in from the network. Evaluates only packets for local workloads. */
 #include "bpf/lib/hook.bpf.h"
+#include "bpf/lib/verdict_unrecorded.bpf.h"
 
 static __always_inline int sl_uplink_redirect(const struct sl_evaluation* j, __u32 outcome) {
   sl_count_endpoint(j->to_endpoint, 1, outcome, &j->size); /* the packet skips tc_to_pod */
@@ -64,6 +65,7 @@ int xdp_uplink(struct xdp_md* ctx) {
       j->route_length <= 65535 && sl_is_for_router_xdp(data, data_end, j); /* else longer than any route's MTU */
   if (!sl_parse_fast(data, data_end, &j->key, plain)) return sl_uplink_any(ctx);
   int reason = sl_evaluate_fast(j, 0, plain, &seen);
+  if (reason == SL_NOT_PLAIN && j->known_absent) reason = sl_evaluate_unrecorded();
   if (reason == SL_NOT_PLAIN) return sl_uplink_any(ctx);
   if (reason) return sl_uplink_drop(j, reason);
   __u32 outcome = sl_outcome(reason, j);

@@ -84,6 +84,46 @@ TEST_F(DeniedBudget, WithoutARecordAPacketMovesItsCountersOnly) {
                             .Count(SL_COUNTER_DENIED_UNRECORDED));
 }
 
+// What comes from the wire in a flood takes a shorter way (bpf/lib/verdict_unrecorded.bpf.h) to the same verdict.
+TEST_F(DeniedBudget, AFloodChangesNoVerdictOfAPacketFromTheWire) {
+  const auto udp = [](const char* src, const char* dst, std::uint16_t sport, std::uint16_t dport) {
+    return Eth{} / Ipv4{.src = src, .dst = dst} / Udp{.sport = sport, .dport = dport};
+  };
+  const Packet packets[] = {
+      // Each is of another flow.
+      udp(kRemoteIp, kDbIp, 1, 7),
+      udp(kRemoteIp, kDbIp, 53, 40000),  // may be an answer
+      udp(kRemoteIp, kWebIp, 1, 7),      // no policy selects web
+      udp(kRemoteIp, "10.0.0.77", 1, 7),
+      udp(kNodeIp, kDbIp, 1, 7),
+      udp(kWebIp, kDbIp, 1, 7),
+      Tcp4(kRemoteIp, kDbIp, 5432, kSyn, 40001),
+      Tcp4(kRemoteIp, kDbIp, 5432, kSyn | kAck, 40002),
+      Tcp4(kRemoteIp, kDbIp, 5432, kAck, 40003),
+      Tcp4(kRemoteIp, kDbIp, 40000, kAck, 5432),  // in midstream, from a server's port
+      Tcp4(kRemoteIp, kDbIp, 50000, kAck, 40000),
+      Tcp6(kRemoteIp6, kDbIp6, 5432, kSyn),
+      Eth{} / Ipv4{.src = kRemoteIp, .dst = kDbIp} / Icmp{.type = 8},
+      Eth{} / Ipv4{.src = kRemoteIp, .dst = kDbIp} / Tcp{.sport = 40004, .dport = 5432} / Payload{30},
+  };
+  const auto reasons = [&](bool flood, bool quarantine) {
+    SampleCluster::SetUp();
+    if (flood) SendFlood(kSlots);
+    EXPECT_TRUE(fixture_->datapath().SetQuarantine(2, quarantine).ok());
+    std::vector<int> all;
+    for (const Packet& packet : packets) all.push_back(FromWire(packet).reason);
+    EXPECT_TRUE(fixture_->datapath().SetQuarantine(2, false).ok());
+    return all;
+  };
+  for (const bool quarantine : {false, true}) {
+    const std::vector<int> before = reasons(false, quarantine);
+    EXPECT_EQ(reasons(true, quarantine), before) << "quarantine " << quarantine;
+    EXPECT_EQ(before[0], quarantine ? SL_DROP_QUARANTINED : SL_DROP_POLICY_DENIED);
+    EXPECT_EQ(before[2], SL_DROP_NONE);
+    EXPECT_EQ(before[4], SL_DROP_SPOOFED_SOURCE);
+  }
+}
+
 TEST_F(DeniedBudget, AFloodThrowsNobodysRecordOut) {
   ASSERT_FALSE(FromPod(kWeb, Other()).forwarded);
   SendFlood(3 * kSlots);
