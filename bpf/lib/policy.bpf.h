@@ -53,6 +53,15 @@ static __always_inline const struct sl_address_value* sl_find_address(__u32 epoc
   return 0;
 }
 
+/* The identity of an address that is no pod's and not the node's: that of its longest prefix. */
+static __always_inline __u32 sl_prefix_identity(const struct sl_addr* addr, __u32 epoch) {
+  const struct sl_prefix_key prefix = {.prefixlen = 32 + 128, .epoch = bpf_htonl(epoch), .addr = *addr};
+  const struct sl_prefix_value* value = bpf_map_lookup_elem(&prefixes, &prefix);
+  if (value) return value->identity;
+  return ((sl_is_mapped_ipv4(addr) ? (__u32)SL_KIND_WORLD4 : (__u32)SL_KIND_WORLD6) << SL_IDENTITY_KIND_SHIFT) |
+         SL_IDENTITY_PLAIN;
+}
+
 /* The owner of an address: one hash look-up for pods and the node, and one more in the trie for all other addresses.
  * Returns whether it is a pod's or the node's. Global, so that the verifier checks it once, and not on every path to
  * it. */
@@ -64,14 +73,7 @@ __noinline int sl_resolve(const struct sl_addr* addr, __u32 epoch, struct sl_add
     return 1;
   }
   __builtin_memset(out, 0, sizeof(*out));
-  struct sl_prefix_key prefix = {.prefixlen = 32 + 128, .epoch = bpf_htonl(epoch), .addr = *addr};
-  const struct sl_prefix_value* value = bpf_map_lookup_elem(&prefixes, &prefix);
-  if (value)
-    out->identity = value->identity;
-  else
-    out->identity =
-        ((sl_is_mapped_ipv4(addr) ? (__u32)SL_KIND_WORLD4 : (__u32)SL_KIND_WORLD6) << SL_IDENTITY_KIND_SHIFT) |
-        SL_IDENTITY_PLAIN;
+  out->identity = sl_prefix_identity(addr, epoch);
   return 0;
 }
 

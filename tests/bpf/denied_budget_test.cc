@@ -124,6 +124,32 @@ TEST_F(DeniedBudget, AFloodChangesNoVerdictOfAPacketFromTheWire) {
   }
 }
 
+// In a flood the packet path remembers what the prefixes said of a source (bpf/lib/prefix_cache.bpf.h).
+TEST_F(DeniedBudget, WhatThePrefixesSaidIsForgottenWithTheirGeneration) {
+  const std::string open = Policy("db", "db",
+                                  "  policyTypes: [Ingress]\n"
+                                  "  ingress: [{from: [{ipBlock: {cidr: 192.0.2.0/25}}]}]\n");
+  std::uint16_t port = 1;
+  const auto reasons = [&] {
+    std::vector<int> all;
+    for (int i = 0; i < 2; ++i) {  // the second packet meets what the first one found
+      for (const char* const source : {"192.0.2.1", "192.0.2.200", "198.51.100.1"})
+        all.push_back(FromWire(Eth{} / Ipv4{.src = source, .dst = kDbIp} / Udp{.sport = ++port, .dport = 7}).reason);
+    }
+    return all;
+  };
+  constexpr int kNo = SL_DROP_POLICY_DENIED, kYes = SL_DROP_NONE;
+  SendFlood(kSlots);
+  Enforce(DbPolicy());
+  EXPECT_EQ(reasons(), std::vector<int>({kNo, kNo, kNo, kNo, kNo, kNo}));
+  Enforce(open);
+  EXPECT_EQ(reasons(), std::vector<int>({kYes, kNo, kNo, kYes, kNo, kNo}));
+  Enforce(DbPolicy());
+  EXPECT_EQ(reasons(), std::vector<int>({kNo, kNo, kNo, kNo, kNo, kNo}));
+  Enforce(open);
+  EXPECT_EQ(reasons(), std::vector<int>({kYes, kNo, kNo, kYes, kNo, kNo}));
+}
+
 TEST_F(DeniedBudget, AFloodThrowsNobodysRecordOut) {
   ASSERT_FALSE(FromPod(kWeb, Other()).forwarded);
   SendFlood(3 * kSlots);
