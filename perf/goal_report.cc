@@ -50,10 +50,15 @@ Reached Evaluate(const Goal& goal, const Reports& reports) {
   const Row* const unit = Find(reports, goal.unit);
   if (row != nullptr && unit == nullptr && goal.unit_needs != nullptr)
     return {.missing = fmt::format("no row {}: {}", goal.unit.row, goal.unit_needs)};
-  for (const auto& [name, found] : {std::pair(&goal.figure, row), std::pair(&goal.unit, unit)})
+  const Row* const more = Find(reports, goal.more);
+  const Row* const less = Find(reports, goal.less);
+  for (const auto& [name, found] : {std::pair(&goal.figure, row), std::pair(&goal.unit, unit),
+                                    std::pair(&goal.more, more), std::pair(&goal.less, less)})
     if (name->suite != nullptr && found == nullptr)
       return {.missing = fmt::format("no row {} of suite {}", name->row, name->suite)};
-  const double divisor = unit != nullptr ? FiguresOf(*unit).median : 1;
+  double divisor = unit != nullptr ? FiguresOf(*unit).median : 1;
+  if (more != nullptr) divisor += FiguresOf(*more).median;
+  if (less != nullptr) divisor -= FiguresOf(*less).median;
   if (divisor <= 0) return {.missing = fmt::format("{} is not above 0", goal.unit.row)};
   const Figures figures = FiguresOf(*row);
   const double figure = (goal.goal == 0 ? figures.max : figures.median) / divisor;  // 0: in every sample
@@ -69,11 +74,11 @@ std::string GoalText(const Goal& goal) {
 
 }  // namespace
 
-void PrintGoals(const Reports& reports, std::ostream& out) {
+void PrintGoals(std::span<const Goal> goals, const Reports& reports, std::ostream& out) {
   std::size_t width = 0;
-  for (const Goal& goal : Goals()) width = std::max(width, std::string_view(goal.what).size());
+  for (const Goal& goal : goals) width = std::max(width, std::string_view(goal.what).size());
   out << fmt::format("goals\n{:<{}} {:>10} {:>10}\n", "name", width, "figure", "goal");
-  for (const Goal& goal : Goals()) {
+  for (const Goal& goal : goals) {
     const Reached reached = Evaluate(goal, reports);
     const std::string figure = reached.figure ? fmt::format("{:.2f}", *reached.figure) : "-";
     const std::string result = reached.figure ? (reached.met ? "met" : "MISSED") : "not measured: " + reached.missing;
@@ -82,9 +87,9 @@ void PrintGoals(const Reports& reports, std::ostream& out) {
   }
 }
 
-nlohmann::json GoalsToJson(const Reports& reports) {
+nlohmann::json GoalsToJson(std::span<const Goal> goals, const Reports& reports) {
   nlohmann::json json = nlohmann::json::array();
-  for (const Goal& goal : Goals()) {
+  for (const Goal& goal : goals) {
     const Reached reached = Evaluate(goal, reports);
     nlohmann::json one = {{"name", goal.what}, {"goal", GoalText(goal)}};
     if (reached.figure) {

@@ -1,5 +1,7 @@
 #include "perf/goals.h"
 
+#include <vector>
+
 #include "perf/program/cilium.h"
 
 namespace sluice::perf {
@@ -7,12 +9,11 @@ namespace {
 
 constexpr auto kAtMost = Goal::Is::kAtMost;
 constexpr auto kAtLeast = Goal::Is::kAtLeast;
-constexpr char kProgram[] = "program", kRate[] = "rate", kTcp[] = "tcp", kExec[] = "exec", kHooks[] = "hooks",
-               kRules[] = "rules", kUpdate[] = "update", kScale[] = "scale", kKube[] = "kube";
+constexpr char kProgram[] = "program", kRate[] = "rate", kExec[] = "exec", kHooks[] = "hooks", kRules[] = "rules",
+               kUpdate[] = "update", kScale[] = "scale", kKube[] = "kube";
 
 constexpr RowName kXdpParse{kProgram, "floor/xdp/parse"}, kXdpHash{kProgram, "floor/xdp/hash/flows:1"},
-    kXdpColdHash{kProgram, "floor/xdp/hash/flows:100000"}, kTcParse{kProgram, "floor/tc/parse"},
-    kTcHash{kProgram, "floor/tc/hash/flows:1"}, kTcColdHash{kProgram, "floor/tc/hash/flows:100000"};
+    kXdpColdHash{kProgram, "floor/xdp/hash/flows:100000"}, kTcHash{kProgram, "floor/tc/hash/flows:1"};
 
 // Texts shared by several reasons.
 constexpr char kConnectCost[] =
@@ -25,24 +26,12 @@ constexpr char kUnknown[] = "no reason is known yet; docs/performance.md says ho
 constexpr char kOneLookUp[] = "one look-up in a hash finds the packet's flow; the rest is parsing, checks and counters";
 constexpr char kColdFlow[] =
     "a packet needs its bucket's cache line and two or three of its flow's, anywhere in a table of 83 MB";
-constexpr char kFirstPacket[] =
-    "a first packet is not found in the flow table, is evaluated by policy and written into the table, which is not in "
-    "the cache; an established one needs one look-up, in the cache";
-constexpr char kDenied[] =
-    "a denied packet's flow is looked up, its verdict checked, and it is counted by flow, hook and reason";
 constexpr char kMoreThanBare[] =
     "the bare redirect makes no look-up; besides the flow's look-up there are checks, MAC addresses and counters";
 constexpr char kBareIsMost[] = "no policy can reach more than the redirect alone";
-constexpr char kOnlyRules[] = "without rules it comes to {:.2f}";
 constexpr char kLookUpAlone[] = "parsing and one look-up in a hash map come to {:.2f}";
-constexpr char kColdLookUpAlone[] = "parsing and one cold look-up in a hash map come to {:.2f}";
 
 constexpr Reason kXdpHot{kOneLookUp, kLookUpAlone, kXdpHash}, kTcHot{kOneLookUp, kLookUpAlone, kTcHash};
-constexpr Reason kCold{
-    "a packet needs its bucket's cache line and two or three of its flow's, anywhere in a table of 83 MB; the look-up "
-    "that it is compared with finds 96 bytes in 13 MB"};
-constexpr Reason kXdpNew{kFirstPacket, kColdLookUpAlone, kXdpColdHash},
-    kTcNew{kFirstPacket, kColdLookUpAlone, kTcColdHash};
 constexpr Reason kUplinkRedirect{kBareIsMost, "the bare redirect comes to {:.2f}", {kRate, "xdp/redirect/bare"}},
     kPodsRedirect{kBareIsMost, "the bare redirect_peer comes to {:.2f}", {kRate, "pods/redirect-peer/bare"}};
 constexpr Reason kExecLost{
@@ -59,7 +48,7 @@ constexpr char kEmptyProgram[] = "an empty program at the same hook comes to {:.
 constexpr Reason kCompilerMissed{kEachFilter, kEmptyProgram, {kHooks, "compiler/empty"}},
     kFilesMissed{kEachFilter, kEmptyProgram, {kHooks, "files/empty"}};
 
-constexpr Goal kGoals[] = {
+constexpr Goal kOtherGoals[] = {
     // Cost of one packet.
     {"established, hot, XDP / bare XDP_DROP",
      {kProgram, "xdp_uplink/v4/established/flows:1/rules:1"},
@@ -98,42 +87,12 @@ constexpr Goal kGoals[] = {
      kAtMost,
      4.5,
      kTcHot},
-    {"denied, hot, XDP / xdp-filter",
-     {kProgram, "xdp_uplink/v4/denied/flows:1/rules:1"},
-     {kProgram, "peer/xdp-filter"},
-     kAtMost,
-     0.9,
-     {kDenied, "xdp-filter for IPv4 only comes to {:.2f}", {kProgram, "peer/xdp-filter/ipv4-only"}}},
-    {"random over 100 k flows, XDP / one cold look-up",
-     {kProgram, "xdp_uplink/v4/established/flows:100000/rules:1"},
-     {kProgram, "floor/xdp/hash/flows:100000"},
-     kAtMost,
-     1.5,
-     kCold},
-    {"random over 100 k flows, tc / one cold look-up",
-     {kProgram, "tc_to_pod/v4/established/flows:100000/rules:1"},
-     {kProgram, "floor/tc/hash/flows:100000"},
-     kAtMost,
-     1.5,
-     kCold},
     {"10 to 100 k rules, same active flows",
      {kScale, "rules:100000/established"},
      {kScale, "rules:10/established"},
      kAtMost,
      1.1,
      {kUnknown, "1,000 rules come to {:.2f}", {kScale, "rules:1000/established"}}},
-    {"new flow / established, XDP",
-     {kProgram, "xdp_uplink/v4/new/flows:100000/rules:1"},
-     {kProgram, "xdp_uplink/v4/established/flows:1/rules:1"},
-     kAtMost,
-     8,
-     kXdpNew},
-    {"new flow / established, tc",
-     {kProgram, "tc_to_pod/v4/new/flows:100000/rules:1"},
-     {kProgram, "tc_to_pod/v4/established/flows:1/rules:1"},
-     kAtMost,
-     8,
-     kTcNew},
     // Packet rates.
     {"XDP, established, 1 k flows / bare XDP_DROP",
      {kRate, "sluice/uplink/as-drop/flows:1000"},
@@ -155,24 +114,6 @@ constexpr Goal kGoals[] = {
       {kRate, "xdp/drop/bare"},
       kXdpColdHash,
       kXdpParse}},
-    {"XDP deny at 10 k addresses / nft netdev set",
-     {kRate, "sluice/uplink/denied/pods:10000"},
-     {kRate, "nft/netdev/drop/addresses:10000"},
-     kAtLeast,
-     3,
-     {kDenied,
-      "xdp-filter, which looks up one address and counts, comes to {:.2f}",
-      {kRate, "xdp-filter/drop/addresses:9999"}}},
-    {"XDP deny at 10 k CIDRs / nft interval set",
-     {kRate, "sluice/uplink/denied/cidrs:10000"},
-     {kRate, "nft/netdev/drop/cidrs:10000"},
-     kAtLeast,
-     5,
-     {kDenied,
-      "a bare drop with one hot look-up in a hash map would come to {:.2f}",
-      {kRate, "xdp/drop/bare"},
-      kXdpHash,
-      kXdpParse}},
     {"XDP policy + devmap redirect / bare redirect",
      {kRate, "sluice/uplink/redirect/flows:1000"},
      {kRate, "xdp/redirect/bare"},
@@ -189,16 +130,6 @@ constexpr Goal kGoals[] = {
      kAtLeast,
      6,
      kUplinkRedirect},
-    {"pod to pod / bare redirect_peer",
-     {kRate, "pods/sluice/redirect-peer/flows:1000"},
-     {kRate, "pods/redirect-peer/bare"},
-     kAtLeast,
-     0.92,
-     {kMoreThanBare,
-      "the bare redirect_peer with one hot look-up in a hash map would come to {:.2f}",
-      {kRate, "pods/redirect-peer/bare"},
-      kTcHash,
-      kTcParse}},
     {"pod to pod / plain routing",
      {kRate, "pods/sluice/redirect-peer/flows:1000"},
      {kRate, "pods/kernel/forward/flows:1000"},
@@ -234,27 +165,6 @@ constexpr Goal kGoals[] = {
      kAtLeast,
      0.97,
      {kUnknown}},
-    // TCP with 10 k rules.
-    {"TCP stream / plain routing",
-     {kTcp, "sluice/rules:10000/stream Mbit/s"},
-     {kTcp, "route/stream Mbit/s"},
-     kAtLeast,
-     1,
-     {"no reason in Sluice is known; when it was missed before, all paths varied by a factor of two",
-      kOnlyRules,
-      {kTcp, "sluice/rules:0/stream Mbit/s"}}},
-    {"TCP request/response / plain routing",
-     {kTcp, "sluice/rules:10000/request/response a second"},
-     {kTcp, "route/request/response a second"},
-     kAtLeast,
-     1,
-     {kUnknown, kOnlyRules, {kTcp, "sluice/rules:0/request/response a second"}}},
-    {"TCP connect/close / plain routing",
-     {kTcp, "sluice/rules:10000/connect/close a second"},
-     {kTcp, "route/connect/close a second"},
-     kAtLeast,
-     1,
-     {kUnknown, kOnlyRules, {kTcp, "sluice/rules:0/connect/close a second"}}},
     // Sensors.
     {"exec sensors, paired overhead on /bin/true, %",
      {kExec, "true/overhead/on"},
@@ -532,6 +442,23 @@ constexpr Goal kGoals[] = {
 
 }  // namespace
 
-std::span<const Goal> Goals() { return kGoals; }
+std::span<const Goal> Goals() {
+  static const std::vector<Goal> all = [] {
+    const std::span<const Goal> packets = PacketGoals();
+    std::vector<Goal> both(packets.begin(), packets.end());
+    both.insert(both.end(), std::begin(kOtherGoals), std::end(kOtherGoals));
+    return both;
+  }();
+  return all;
+}
+
+std::set<std::string> RowsOf(std::span<const Goal> goals, std::string_view suite) {
+  std::set<std::string> rows;
+  for (const Goal& goal : goals)
+    for (const RowName& one :
+         {goal.figure, goal.unit, goal.more, goal.less, goal.why.row, goal.why.longer, goal.why.than})
+      if (one.suite != nullptr && one.suite == suite) rows.insert(one.row);
+  return rows;
+}
 
 }  // namespace sluice::perf

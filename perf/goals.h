@@ -1,7 +1,10 @@
 // The performance goals, each with the row that it is compared with. The goals are data, in goals.cc.
 #pragma once
 
+#include <set>
 #include <span>
+#include <string>
+#include <string_view>
 
 namespace sluice::perf {
 
@@ -29,8 +32,17 @@ struct Goal {
   double goal;
   Reason why;
   const char* unit_needs = nullptr;  // option that a run needs to measure the unit's row, if any
+  // The unit is longer by `more` and shorter by `less`; without suites: it is not.
+  RowName more = {};
+  RowName less = {};
 };
 
+// The packet path under attack: the main table, which `--goals` measures.
+std::span<const Goal> PacketGoals();
+// All, the main table first.
 std::span<const Goal> Goals();
+
+// Every row that these goals and their reasons need of the suite.
+std::set<std::string> RowsOf(std::span<const Goal> goals, std::string_view suite);
 
 }  // namespace sluice::perf

@@ -10,13 +10,21 @@
 namespace sluice::perf {
 namespace {
 
-std::string CpuModel() {
+// A field of the first CPU; empty: not known on this kind of CPU.
+std::string CpuField(const std::string& name) {
   std::ifstream info("/proc/cpuinfo");
   for (std::string line; std::getline(info, line);) {
     const std::size_t colon = line.find(": ");
-    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+    if (colon == std::string::npos || !line.starts_with(name)) continue;
+    if (line.find_first_not_of(" \t", name.size()) == line.find(':')) return line.substr(colon + 2);
   }
   return {};
+}
+
+std::string CpuFamily() {
+  const std::string family = CpuField("cpu family"), model = CpuField("model");
+  if (family.empty() || model.empty()) return {};
+  return fmt::format("family {} model {}", family, model);
 }
 
 std::string Revision() {
@@ -45,7 +53,8 @@ double AvailableBytes() {
 Machine ThisMachine() {
   Machine machine;
   if (utsname name{}; uname(&name) == 0) machine.kernel = name.release;
-  machine.cpu = CpuModel();
+  machine.cpu = CpuField("model name");
+  machine.family = CpuFamily();
   machine.cpus = static_cast<int>(std::thread::hardware_concurrency());
   machine.revision = Revision();
   return machine;

@@ -8,6 +8,7 @@ namespace sluice::perf {
 struct Machine {
   std::string kernel;
   std::string cpu;
+  std::string family;  // "family 26 model 2" of a CPU by its vendor: models of one name differ by it
   int cpus = 0;
   std::string revision;  // of the source tree of this build; "-dirty" with uncommitted changes
 };

@@ -49,8 +49,8 @@ std::optional<Figures> InstructionsOf(const Row& row) {
 
 void PrintMachine(const Machine& machine, std::ostream& out) {
   const auto known = [](const std::string& text) { return text.empty() ? "unknown" : text.c_str(); };
-  out << fmt::format("kernel {}, {} x {}, revision {}\n", known(machine.kernel), machine.cpus, known(machine.cpu),
-                     known(machine.revision));
+  out << fmt::format("kernel {}, {} x {} ({}), revision {}\n", known(machine.kernel), machine.cpus, known(machine.cpu),
+                     known(machine.family), known(machine.revision));
 }
 
 void PrintTable(const Suite& suite, const Report& report, std::ostream& out) {
@@ -70,6 +70,7 @@ void PrintTable(const Suite& suite, const Report& report, std::ostream& out) {
     out << '\n';
   }
   for (const std::string& peer : report.left_out) out << "left out: " << peer << '\n';
+  for (const std::string& note : report.notes) out << "note: " << note << '\n';
 }
 
 nlohmann::json ToJson(const Suite& suite, const Report& report) {
@@ -94,13 +95,18 @@ nlohmann::json ToJson(const Suite& suite, const Report& report) {
                                      {"min", counted->min},
                                      {"max", counted->max}};
   }
-  return {{"suite", suite.name}, {"unit", report.unit}, {"rows", std::move(rows)}, {"leftOut", report.left_out}};
+  return {{"suite", suite.name},
+          {"unit", report.unit},
+          {"rows", std::move(rows)},
+          {"leftOut", report.left_out},
+          {"notes", report.notes}};
 }
 
 nlohmann::json ToJson(const Machine& machine) {
   nlohmann::json json = {{"cpus", machine.cpus}};
   if (!machine.kernel.empty()) json["kernel"] = machine.kernel;
   if (!machine.cpu.empty()) json["cpu"] = machine.cpu;
+  if (!machine.family.empty()) json["family"] = machine.family;
   if (!machine.revision.empty()) json["revision"] = machine.revision;
   return json;
 }

@@ -1,6 +1,7 @@
 // A suite of benchmarks, and its report. main.cc knows suites only by this interface.
 #pragma once
 
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,12 +30,15 @@ struct Report {
   std::string unit;  // of samples
   std::vector<Row> rows;
   std::vector<std::string> left_out;  // peers, sizes and figures that are not here, with the reason
+  std::vector<std::string> notes;     // what happened while it was measured
 };
 
 struct RunOptions {
   int runs = 5;
   std::vector<std::string> filters;  // measures only rows with one of these in the name, and floors; none: all
+  std::set<std::string> rows;        // measures only rows with these names, and floors; none: all
   bool brief = false;                // the smallest sizes: checks results, not speed
+  bool quiet_check = false;          // repeats rounds in which the machine was not quiet (perf/quiet_check.h)
   std::string cilium_object;         // file with Cilium's endpoint program; none: that peer is left out
 };
 

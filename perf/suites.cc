@@ -14,6 +14,7 @@
 namespace sluice::perf {
 
 bool IsSelected(const RunOptions& options, const std::string& name) {
+  if (!options.rows.empty() && !options.rows.contains(name)) return false;
   return options.filters.empty() || std::any_of(options.filters.begin(), options.filters.end(),
                                                 [&](const auto& text) { return name.find(text) != std::string::npos; });
 }

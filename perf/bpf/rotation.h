@@ -14,6 +14,10 @@
 #define PERF_FIRST_SERVICE_PORT 5000
 #define PERF_SERVICE_PORTS 20
 
+/* As many slots and buckets as the flow table has by default. */
+#define PERF_SLOTS 393225
+#define PERF_SLOT_BUCKETS 26215
+
 struct perf_rotation {
   __u64 state;          /* in turn: the next flow; random: the generator's state */
   __u32 flows;          /* number of flows */

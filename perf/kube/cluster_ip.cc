@@ -213,7 +213,9 @@ Status MeasureClusterIp(const RunOptions& options, Report* report) {
       report->left_out.push_back(fmt::format("{}: {} is not installed", path.name, test::ProxyProgram(*path.rules)));
   }
   Select(options, &scenarios);
-  SL_RETURN_IF_ERROR(RunScenarios(options.runs, &scenarios));
+  QuietCheck quiet = QuietCheck::Start(options.quiet_check);
+  SL_RETURN_IF_ERROR(RunScenarios(options.runs, &scenarios, &quiet));
+  report->notes.insert(report->notes.end(), quiet.notes().begin(), quiet.notes().end());
   // By quantity, so that compared rows are adjacent.
   for (std::size_t i = 0; i < std::size(kWhats); ++i)
     for (Scenario& one : scenarios) report->rows.push_back(std::move(one.rows[i]));

@@ -22,7 +22,26 @@ void Select(const RunOptions& options, std::vector<Scenario>* scenarios) {
   });
 }
 
-Status RunScenarios(int rounds, std::vector<Scenario>* scenarios) {
+namespace {
+
+Status TakeRound(std::vector<Scenario>* scenarios) {
+  for (Scenario& one : *scenarios) {
+    SL_RETURN_IF_ERROR(OrderlyEnd::Check());
+    const StatusOr<std::vector<double>> samples = one.measure();
+    if (!samples.ok()) return Annotate(samples.status(), one.rows.front().name);
+    for (std::size_t i = 0; i < one.rows.size(); ++i) one.rows[i].samples.push_back(samples->at(i));
+  }
+  return OkStatus();
+}
+
+void DropRound(std::vector<Scenario>* scenarios) {
+  for (Scenario& one : *scenarios)
+    for (Row& row : one.rows) row.samples.pop_back();
+}
+
+}  // namespace
+
+Status RunScenarios(int rounds, std::vector<Scenario>* scenarios, QuietCheck* quiet) {
   LogInfo("preparing {} measurements", scenarios->size());
   for (const Scenario& one : *scenarios) {
     SL_RETURN_IF_ERROR(OrderlyEnd::Check());
@@ -30,13 +49,13 @@ Status RunScenarios(int rounds, std::vector<Scenario>* scenarios) {
   }
   for (int round = 0; round < rounds; ++round) {
     LogInfo("round {} of {}: {} measurements", round + 1, rounds, scenarios->size());
-    for (Scenario& one : *scenarios) {
-      SL_RETURN_IF_ERROR(OrderlyEnd::Check());
-      const StatusOr<std::vector<double>> samples = one.measure();
-      if (!samples.ok()) return Annotate(samples.status(), one.rows.front().name);
-      for (std::size_t i = 0; i < one.rows.size(); ++i) one.rows[i].samples.push_back(samples->at(i));
-    }
+    quiet->BeginRound();
+    SL_RETURN_IF_ERROR(TakeRound(scenarios));
+    if (!quiet->MustRepeat(round)) continue;
+    DropRound(scenarios);
+    --round;
   }
+  quiet->Finish();
   return OkStatus();
 }
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <vector>
 
+#include "perf/quiet_check.h"
 #include "perf/suite.h"
 
 namespace sluice::perf {
@@ -22,7 +23,8 @@ struct Scenario {
 // Keeps what the filters select, and the floors that it is compared with.
 void Select(const RunOptions& options, std::vector<Scenario>* scenarios);
 
-// Prepares all, then adds `rounds` samples to each row. Stops at the first error, which names the row.
-Status RunScenarios(int rounds, std::vector<Scenario>* scenarios);
+// Prepares all, then adds `rounds` samples to each row. Stops at the first error, which names the row. A round that
+// `quiet` finds disturbed is taken again.
+Status RunScenarios(int rounds, std::vector<Scenario>* scenarios, QuietCheck* quiet);
 
 }  // namespace sluice::perf

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::uint32_t kFloorPackets = 1000000;  // the shortest programs need the most
 constexpr std::uint32_t kRotateFlows = 100000;
+constexpr std::uint32_t kSlotFlows = 100000;
 
 const char* Prefix(bool xdp) { return xdp ? "floor/xdp" : "floor/tc"; }
 
@@ -38,6 +39,8 @@ std::vector<FloorCase> AllFloors(const std::vector<std::uint32_t>& flows) {
     floors.push_back({fmt::format("{}/parse", Prefix(xdp)), "parse", xdp});
     for (const std::uint32_t count : flows) floors.push_back(HashFloorCase(xdp, count));
   }
+  for (const auto& [slot, program] : {std::pair{"280", "slot280"}, {"280/busy", "busy_slot280"}, {"128", "slot128"}})
+    floors.push_back({fmt::format("{}{}/flows:{}", kSlotFloors, slot, kSlotFlows), program, true, kSlotFlows});
   return floors;
 }
 

@@ -22,8 +22,9 @@ GeneratorShare ShareOf(bool xdp, const Report& report) {
           InstructionsOf(*rotate).value_or(none).median - InstructionsOf(*bare).value_or(none).median};
 }
 
-bool IsRotatingHashFloor(bool xdp, const std::string& name) {
+bool IsRotatingFloor(bool xdp, const std::string& name) {
   const std::string alone = HashFloor(xdp, 1);
+  if (xdp && name.starts_with(kSlotFloors)) return true;
   return name != alone && name.starts_with(alone.substr(0, alone.size() - 1));
 }
 
@@ -36,7 +37,7 @@ void SubtractGenerator(const std::vector<Case>& cases, Report* report) {
       if (what.flows > 1 && what.is_xdp() == xdp) rotating.insert(what.Name());
     const GeneratorShare share = ShareOf(xdp, *report);
     for (Row& row : report->rows) {
-      if (!rotating.contains(row.name) && !IsRotatingHashFloor(xdp, row.name)) continue;
+      if (!rotating.contains(row.name) && !IsRotatingFloor(xdp, row.name)) continue;
       row.generator = share.nanoseconds;
       row.instructions.generator = share.instructions;
     }

@@ -4,6 +4,7 @@
 #include <optional>
 #include <thread>
 
+#include "bpf/abi/flow_table.h"
 #include "perf/cpu.h"
 #include "perf/machine.h"
 #include "perf/orderly_end.h"
@@ -19,6 +20,7 @@ namespace {
 
 constexpr std::uint32_t kHashFloors[] = {1, 1000, 100000};  // kManyFlows has a hash of its own
 constexpr char kInstructions[] = "instructions";
+constexpr char kBytesOfAFlow[] = "flow-table/bytes-a-flow";
 constexpr double kBytesOfLargeCases = 4e9;  // sum of all large cases, an upper bound
 
 // A small set that still has every program, family and kind of traffic, and both kinds of policy.
@@ -147,6 +149,13 @@ Status AddPeers(const RunOptions& options, const std::vector<Case>& cases, const
   return OkStatus();
 }
 
+// Of the flow table's memory: a slot and its part of a bucket. All of it is allocated at the start.
+Row BytesOfAFlow() {
+  return {.name = kBytesOfAFlow,
+          .samples = {sizeof(sl_flow) + static_cast<double>(sizeof(sl_flow_bucket)) / SL_FLOW_WAYS},
+          .unit = "bytes"};
+}
+
 StatusOr<Report> RunOnThisThread(const RunOptions& options) {
   Report report{.unit = "ns a packet"};
   std::vector<Case> cases = Selected(options);
@@ -156,7 +165,7 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
   SL_ASSIGN_OR_RETURN(const Interfaces interfaces, MakeInterfaces());
   StatusOr<EventCounter> counter = EventCounter::KernelInstructions();
   if (!counter.ok()) report.left_out.push_back(fmt::format("{}: {}", kInstructions, Message(counter.status())));
-  RunnerOptions runner_options{.instructions = counter.ok() ? &*counter : nullptr};
+  RunnerOptions runner_options{.slots = true, .instructions = counter.ok() ? &*counter : nullptr};
   SL_ASSIGN_OR_RETURN(const Runner runner, Runner::Create(runner_options));
   std::vector<Measurement> all = Floors(runner, {std::begin(kHashFloors), std::end(kHashFloors)});
 
@@ -164,6 +173,7 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
   std::optional<Runner> many_runner;
   if (HasManyFlows(options, cases)) {
     runner_options.hash_entries = kManyFlows + kManyFlows / 8;
+    runner_options.slots = false;
     SL_ASSIGN_OR_RETURN(many_runner, Runner::Create(runner_options));
     for (Measurement& floor : HashFloors(*many_runner, kManyFlows)) all.push_back(std::move(floor));
   }
@@ -179,8 +189,11 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
     }
     all.push_back(MeasurementOf(what, fixture.get()));
   }
-  SL_RETURN_IF_ERROR(RunRounds(options.runs, &all));
+  QuietCheck quiet = QuietCheck::Start(options.quiet_check);
+  SL_RETURN_IF_ERROR(RunRounds(options.runs, &all, &quiet));
+  report.notes = quiet.notes();
   for (Measurement& one : all) report.rows.push_back(std::move(one.row));
+  if (IsSelected(options, kBytesOfAFlow)) report.rows.push_back(BytesOfAFlow());
   SubtractGenerator(cases, &report);
   return report;
 }
@@ -194,6 +207,7 @@ std::vector<std::string> ProgramRows(bool brief) {
   for (const RteAclCase& peer : RteAclCases(brief)) rows.push_back(peer.Name());
   for (const CiliumCase& peer : CiliumCases(brief)) rows.push_back(peer.Name());
   for (const Case& what : CasesOf(brief)) rows.push_back(what.Name());
+  rows.emplace_back(kBytesOfAFlow);
   return rows;
 }
 

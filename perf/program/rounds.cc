@@ -49,9 +49,29 @@ class Collector : public benchmark::BenchmarkReporter {
   std::size_t next_ = 0;
 };
 
+// How many samples a row has: a sample may come without instructions.
+struct Taken {
+  std::size_t samples = 0, instructions = 0;
+};
+
+std::vector<Taken> TakenSoFar(const std::vector<Measurement>& measurements) {
+  std::vector<Taken> taken;
+  for (const Measurement& one : measurements)
+    taken.push_back({one.row.samples.size(), one.row.instructions.samples.size()});
+  return taken;
+}
+
+void DropRound(const std::vector<Taken>& before, std::vector<Measurement>* measurements) {
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    Row& row = (*measurements)[i].row;
+    row.samples.resize(before[i].samples);
+    row.instructions.samples.resize(before[i].instructions);
+  }
+}
+
 }  // namespace
 
-Status RunRounds(int rounds, std::vector<Measurement>* measurements) {
+Status RunRounds(int rounds, std::vector<Measurement>* measurements, QuietCheck* quiet) {
   Status status;
   for (const Measurement& one : *measurements) {
     benchmark::RegisterBenchmark(one.row.name.c_str(),
@@ -63,8 +83,14 @@ Status RunRounds(int rounds, std::vector<Measurement>* measurements) {
   for (int round = 0; round < rounds && status.ok(); ++round) {
     LogInfo("round {} of {}: {} rows", round + 1, rounds, measurements->size());
     collector.Rewind();
+    const std::vector<Taken> before = TakenSoFar(*measurements);
+    quiet->BeginRound();
     benchmark::RunSpecifiedBenchmarks(&collector);
+    if (!status.ok() || !quiet->MustRepeat(round)) continue;
+    DropRound(before, measurements);
+    --round;
   }
+  quiet->Finish();
   benchmark::ClearRegisteredBenchmarks();
   return status;
 }

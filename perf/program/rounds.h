@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "perf/program/cost.h"
+#include "perf/quiet_check.h"
 #include "perf/suite.h"
 
 namespace sluice::perf {
@@ -17,7 +18,8 @@ struct Measurement {
   std::function<StatusOr<Cost>()> measure;  // of one packet; an error when a verdict was wrong
 };
 
-// Adds `rounds` samples to each row. Stops at the first error, which names the row.
-Status RunRounds(int rounds, std::vector<Measurement>* measurements);
+// Adds `rounds` samples to each row. Stops at the first error, which names the row. A round that `quiet` finds
+// disturbed is taken again.
+Status RunRounds(int rounds, std::vector<Measurement>* measurements, QuietCheck* quiet);
 
 }  // namespace sluice::perf

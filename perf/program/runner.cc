@@ -13,8 +13,12 @@ constexpr std::uint32_t kIpv4Source = 14 + 12, kIpv4Destination = 14 + 16;  // i
 }  // namespace
 
 StatusOr<Runner> Runner::Create(const RunnerOptions& options) {
-  SL_ASSIGN_OR_RETURN(
-      auto programs, bpf::ProgramSet::Load("perf_programs", perf_programs_object(), {{"flows", options.hash_entries}}));
+  const std::uint32_t slots = options.slots ? PERF_SLOTS : 1;
+  SL_ASSIGN_OR_RETURN(auto programs, bpf::ProgramSet::Load("perf_programs", perf_programs_object(),
+                                                           {{"flows", options.hash_entries},
+                                                            {"buckets", options.slots ? PERF_SLOT_BUCKETS : 1},
+                                                            {"slots280", slots},
+                                                            {"slots128", slots}}));
   Runner runner(std::move(programs), options.instructions);
   const auto& set = runner.programs_;
   SL_ASSIGN_OR_RETURN(runner.rotation_, (bpf::Map<__u32, perf_rotation>::Bind(set.map_fd("rotation"), "rotation")));

@@ -54,6 +54,7 @@ bool NeedsDpdk(const RateCase& what) {
 
 std::vector<Row> RowsOf(const RateCase& what) {
   std::vector<Row> rows = {{.name = what.name, .against = what.against}};
+  if (what.flood.packets > 0) rows.push_back({.name = what.name + "/beside-flood", .against = {what.name}});
   if (what.events == Events::kAggregated) rows.push_back({.name = what.name + "/watched", .against = {what.name}});
   if (what.events == Events::kEveryPacket) {
     const std::string watched = what.name + "/an-event-each";

@@ -25,6 +25,9 @@ struct RateCase {
   bool two_cores = false;  // the node receives on another CPU than the generator
   GeneratorKind generator = GeneratorKind::kLiveFrames;
   bool dpdk_sink = false;  // DPDK takes all packets at the node, on the other CPU; the rate is what it received
+  // Packets of denied flows to another workload. The load is then sent in bursts, alone and with one burst of these
+  // before each: two rows. `packets` 0: none.
+  Load flood;
   // A few packets that must get the opposite verdict from the same rules; `packets` 0: the case has no rules.
   Load opposite;
   std::function<Status(Topology*)> setup;
@@ -43,8 +46,8 @@ inline constexpr char kSluiceRedirect[] = "sluice/uplink/redirect/flows:",
 
 bool NeedsDpdk(const RateCase& what);
 
-// More than one with events: unwatched, watched, and for an event for each packet also the rate of events read, and
-// those lost.
+// Two with a flood. More than one with events: unwatched, watched, and for an event for each packet also the rate of
+// events read, and those lost.
 std::vector<Row> RowsOf(const RateCase& what);
 
 std::vector<RateCase> AllRateCases(bool brief);

@@ -64,7 +64,12 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
   SL_ASSIGN_OR_RETURN(const int cpu, MeasuredCpu());
   SL_RETURN_IF_ERROR(StayOn(cpu));
   Report report{.unit = "thousand packets a second"};
-  const std::vector<RateCase> cases = AllRateCases(options.brief);
+  std::vector<RateCase> cases = AllRateCases(options.brief);
+  for (RateCase& one : cases) {
+    const std::vector<Row> rows = RowsOf(one);
+    if (std::none_of(rows.begin() + 1, rows.end(), [&](const Row& row) { return IsSelected(options, row.name); }))
+      one.events = Events::kNone;
+  }
   std::vector<std::unique_ptr<RateRunner>> runners(cases.size());
   std::vector<Scenario> scenarios;
   for (std::size_t i = 0; i < cases.size(); ++i) {
@@ -75,7 +80,9 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
       report.left_out.push_back(std::move(missing));
   }
   Select(options, &scenarios);
-  SL_RETURN_IF_ERROR(RunScenarios(options.runs, &scenarios));
+  QuietCheck quiet = QuietCheck::Start(options.quiet_check);
+  SL_RETURN_IF_ERROR(RunScenarios(options.runs, &scenarios, &quiet));
+  report.notes = quiet.notes();
   for (Scenario& one : scenarios)
     for (Row& row : one.rows) report.rows.push_back(std::move(row));
   AddAsDrop(cases, &report);

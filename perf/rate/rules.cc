@@ -68,4 +68,12 @@ std::string SluiceBlockRange(const Topology& topology) {
   return BlockYaml(topology, fmt::format("  - {{from: [{{ipBlock: {{cidr: {}/8}}}}], action: Deny}}\n", kFirstListed));
 }
 
+std::string SluiceClosed(const test::TestPod& pod) {
+  return WorkloadYaml(pod) +
+         fmt::format(
+             "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: {0}, namespace: bench}}\n"
+             "spec: {{podSelector: {{matchLabels: {{app: {0}}}}}, policyTypes: [Ingress]}}\n",
+             pod.name);
+}
+
 }  // namespace sluice::perf

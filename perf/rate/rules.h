@@ -22,7 +22,10 @@ std::string IpsetList(int listed);  // "ipset restore": the set "blocked"
 enum class SluiceList { kPods, kAddresses, kCidrs };
 // Everything except the list may reach the receiver: one rule for each pod, or one rule with all prefixes.
 std::string SluiceBlock(const Topology& topology, SluiceList list, int listed);
-// The same with one prefix that covers the list and, behind it, more addresses than the samples have packets.
+// A workload that no rule lets anybody reach.
+std::string SluiceClosed(const test::TestPod& pod);
+// The same as SluiceBlock with one prefix that covers the list and, behind it, more addresses than the samples have
+// packets.
 std::string SluiceBlockRange(const Topology& topology);
 
 }  // namespace sluice::perf

@@ -28,7 +28,14 @@ class RateRunner {
   StatusOr<Passage> SendCounted();
   StatusOr<std::vector<double>> MeasureDpdkSink();
   Status MeasureWatched(std::vector<double>* samples);
-  Status CheckCounters(const datapath::Counters& before, const datapath::Counters& after, std::uint64_t packets) const;
+  StatusOr<std::vector<double>> MeasureBesideFlood();
+  // By outcome.
+  struct Expected {
+    std::uint64_t passed = 0;
+    std::uint64_t denied = 0;
+  };
+  Status CheckCounters(const datapath::Counters& before, const datapath::Counters& after,
+                       const Expected& packets) const;
 
   const RateCase what_;
   std::unique_ptr<Topology> topology_;

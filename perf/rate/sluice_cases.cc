@@ -6,7 +6,8 @@
 namespace sluice::perf {
 namespace {
 
-constexpr std::uint32_t kNeverSeen = 15 << 20;        // number of sources, so that all packets are of new, denied flows
+constexpr std::uint32_t kNeverSeen = 15 << 20;  // number of sources, so that all packets are of new, denied flows
+constexpr std::uint32_t kFloodSources = 1'000'000;
 constexpr int kAllowedFrom = PERF_SERVICE_PORTS / 2;  // first allowed service; lower ones are denied
 
 std::string DeniedRow(const char* what, int listed) { return fmt::format("sluice/uplink/denied/{}:{}", what, listed); }
@@ -32,6 +33,9 @@ std::function<std::string(const Topology&)> Allowing(int listed, int first_servi
                         .v6 = topology.v6()});
   };
 }
+
+// So that the redirect by devmap is possible.
+Status CountByXdp(Topology* topology) { return topology->AttachXdp("rate_xdp_sink", Place::kReceiver); }
 
 void AddUplinkDenied(const RateSizes& sizes, std::vector<RateCase>* cases) {
   const auto address_peers = [](int listed) -> std::vector<std::string> {
@@ -63,6 +67,34 @@ void AddUplinkDenied(const RateSizes& sizes, std::vector<RateCase>* cases) {
   cases->push_back(std::move(fresh));
 }
 
+// Sources that no rule allows, beside rules for others.
+void AddFloods(const RateSizes& sizes, std::vector<RateCase>* cases) {
+  for (const std::uint32_t sources : {sizes.few(), kFloodSources}) {
+    RateCase one{.name = fmt::format("sluice/uplink/flood/sources:{}", sources),
+                 .against = {kBareDrop},
+                 .load = Flows(sizes.xdp_packets, sources),
+                 .opposite = FewFromSender(),
+                 .resources = Allowing(sizes.listed)};
+    one.load.from = From::kStrangers;
+    cases->push_back(std::move(one));
+  }
+  RateCase bursts{.name = fmt::format("sluice/uplink/bursts/flows:{}", sizes.few()),
+                  .against = {kBareRedirect},
+                  .topology = {.bystander = true},
+                  .load = Flows(sizes.xdp_packets, sizes.few()),
+                  .passes = true,
+                  .answered = true,
+                  .flood = Flows(sizes.xdp_packets, kFloodSources),
+                  .opposite = FewFromStrangers(),
+                  .setup = CountByXdp,
+                  .resources = [allow = Allowing(sizes.listed)](const Topology& topology) {
+                    return allow(topology) + SluiceClosed(topology.bystander());
+                  }};
+  bursts.flood.from = From::kStrangers;
+  bursts.flood.to_bystander = true;
+  cases->push_back(std::move(bursts));
+}
+
 // Adds the case once for each number of flows.
 void AddForFlows(RateCase one, const std::vector<std::uint32_t>& numbers, std::uint32_t packets,
                  std::string (*name)(std::uint32_t flows), std::vector<RateCase>* cases) {
@@ -81,7 +113,7 @@ void AddUplinkAllowed(const RateSizes& sizes, std::vector<RateCase>* cases) {
                .opposite = FewFromStrangers(),
                .resources = Allowing(sizes.listed)};
   RateCase pass = one;
-  one.setup = [](Topology* topology) { return topology->AttachXdp("rate_xdp_sink", Place::kReceiver); };
+  one.setup = CountByXdp;
   AddForFlows(std::move(one), sizes.flows, sizes.xdp_packets, SluiceRedirect, cases);
   pass.name = fmt::format("sluice/uplink/pass/flows:{}", sizes.few());
   pass.load = Flows(sizes.stack_packets, sizes.few());
@@ -118,6 +150,7 @@ std::string SluicePods(std::uint32_t flows) { return fmt::format("pods/sluice/re
 
 void AddSluice(const RateSizes& sizes, std::vector<RateCase>* cases) {
   AddUplinkDenied(sizes, cases);
+  AddFloods(sizes, cases);
   AddUplinkAllowed(sizes, cases);
   AddPods(sizes, cases);
 }

@@ -77,10 +77,13 @@ Status Topology::Build() {
   static int topologies = 0;
   const bool uplink = options_.wire == Wire::kUplink;
   test::TestNode::Options options;
-  options.pods = uplink ? std::vector<std::string>{"web"} : std::vector<std::string>{"web", "db"};
+  options.pods = {"web"};
+  if (!uplink || options_.bystander) options.pods.emplace_back("db");
   options.outside = uplink;
   SL_ASSIGN_OR_RETURN(node_, test::TestNode::Create(options));
-  for (const test::TestNetNs* netns : {&node_->netns(), &node_->netns(sender()), &node_->netns(receiver())}) {
+  std::vector<const test::TestNetNs*> all = {&node_->netns(), &node_->netns(sender()), &node_->netns(receiver())};
+  if (options_.bystander) all.push_back(&node_->netns(bystander()));
+  for (const test::TestNetNs* netns : all) {
     // IPv6's multicast reports would be counted as packets.
     if (!v6()) SL_RETURN_IF_ERROR(netns->Sysctl("net/ipv6/conf/all/disable_ipv6", "1"));
   }
@@ -217,6 +220,7 @@ StatusOr<perf_load> Topology::Describe(const Load& load) const {
   if (load.from == From::kListedBlocks) ends.source = InListedBlock(0, v6());
   if (load.from == From::kStrangers) ends.source = v6() ? "2001:db8:ffff::1" : "203.0.113.1";
   ends.destination = AddressOf(to);
+  if (load.to_bystander) ends.destination = AddressOf(bystander());
   if (load.to_node) ends.destination = v6() ? node_->ip6() : node_->ip4();
   SL_RETURN_IF_ERROR(FillHeaders(ends, &config));
   return config;

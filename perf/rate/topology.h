@@ -39,6 +39,7 @@ struct Load {
   From from = From::kSender;
   bool answer = false;           // the receiver sends, from its service's ports
   bool to_node = false;          // to the node itself
+  bool to_bystander = false;     // to the pod that only Options.bystander makes
   std::uint64_t first_flow = 0;  // in turn: the first flow
 };
 
@@ -55,7 +56,8 @@ class Topology {
   struct Options {
     Wire wire = Wire::kUplink;
     Arrival arrival = Arrival::kSink;
-    bool v6 = false;  // all traffic is IPv6; else IPv4
+    bool v6 = false;         // all traffic is IPv6; else IPv4
+    bool bystander = false;  // kUplink: the node has a pod "db" too
   };
   static StatusOr<std::unique_ptr<Topology>> Create(const Options& options);
   ~Topology();
@@ -64,6 +66,8 @@ class Topology {
   bool v6() const { return options_.v6; }
   const test::TestPod& sender() const { return options_.wire == Wire::kUplink ? node_->outside() : node_->pod("web"); }
   const test::TestPod& receiver() const { return node_->pod(options_.wire == Wire::kUplink ? "web" : "db"); }
+
+  const test::TestPod& bystander() const { return node_->pod("db"); }
 
   // Attaches programs of perf/bpf/rate.bpf.c. A sink counts arrivals.
   Status AttachXdp(const std::string& program, Place place);

@@ -61,7 +61,9 @@ StatusOr<Report> RunTcpSuite(const RunOptions& options) {
       report.left_out.push_back(fmt::format("{}: nft is not installed", paths[i].name));
   }
   Select(options, &scenarios);
-  SL_RETURN_IF_ERROR(RunScenarios(options.runs, &scenarios));
+  QuietCheck quiet = QuietCheck::Start(options.quiet_check);
+  SL_RETURN_IF_ERROR(RunScenarios(options.runs, &scenarios, &quiet));
+  report.notes = quiet.notes();
   // Ordered by quantity, so that compared rows are adjacent.
   for (std::size_t i = 0; i < std::size(kMeasured); ++i)
     for (Scenario& one : scenarios) report.rows.push_back(std::move(one.rows[i]));

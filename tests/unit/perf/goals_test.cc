@@ -25,11 +25,30 @@ std::set<std::string> RowsOf(const std::string& suite) {
 TEST(BenchGoals, EveryRowIsOneThatItsSuiteMeasures) {
   for (const Goal& goal : Goals()) {
     EXPECT_NE(goal.figure.suite, nullptr) << goal.what;
-    for (const RowName& name : {goal.figure, goal.unit, goal.why.row, goal.why.longer, goal.why.than}) {
+    for (const RowName& name :
+         {goal.figure, goal.unit, goal.more, goal.less, goal.why.row, goal.why.longer, goal.why.than}) {
       if (name.suite == nullptr) continue;
       EXPECT_TRUE(RowsOf(name.suite).contains(name.row)) << goal.what << ": " << name.suite << ' ' << name.row;
     }
   }
+}
+
+TEST(BenchGoals, TheRowsOfASuiteAreThoseOfFiguresUnitsAndReasons) {
+  const std::set<std::string> tcp = RowsOf(PacketGoals(), "tcp");
+  EXPECT_TRUE(tcp.contains("sluice/rules:100/connect/close a second"));
+  EXPECT_TRUE(tcp.contains("route/connect/close a second"));
+  EXPECT_FALSE(tcp.contains("bridge/connect/close a second"));
+  EXPECT_TRUE(RowsOf(PacketGoals(), "program").contains("floor/tc/parse")) << "a part of a unit";
+  EXPECT_TRUE(RowsOf(PacketGoals(), "exec").empty());
+}
+
+TEST(BenchGoals, ARowThatIsAskedForByNameBringsNoOthers) {
+  RunOptions options;
+  options.rows = {"sluice/uplink/denied/pods:1"};
+  EXPECT_TRUE(IsSelected(options, "sluice/uplink/denied/pods:1"));
+  EXPECT_FALSE(IsSelected(options, "sluice/uplink/denied/pods:1000"));
+  options.filters = {"cidrs"};
+  EXPECT_FALSE(IsSelected(options, "sluice/uplink/denied/pods:1"));
 }
 
 TEST(BenchRows, TheShortFormOfEachSuiteHasRows) {

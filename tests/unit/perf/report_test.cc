@@ -79,6 +79,8 @@ TEST(BenchReport, TheGeneratorsShareIsTakenFromRowsThatRotate) {
   add(tc.Name(), 105, 650);
   add(HashFloor(true, 1), 50, 200);
   add(HashFloor(true, kManyFlows), 403, 240);
+  const std::string slot = std::string(kSlotFloors) + "280/flows:100000";
+  add(slot, 203, 140);
   SubtractGenerator({many, one, tc}, &report);
 
   const auto expect = [&](const std::string& name, double ns, double instructions) {
@@ -93,6 +95,7 @@ TEST(BenchReport, TheGeneratorsShareIsTakenFromRowsThatRotate) {
   expect(tc.Name(), 100, 600);
   expect(HashFloor(true, 1), 50, 200);
   expect(HashFloor(true, kManyFlows), 400, 200);
+  expect(slot, 200, 100);
   expect(GeneratorRow(true), 23, 100);
 }
 
