@@ -17,4 +17,12 @@ struct SystemCall {
 // `name` without a prefix, of the call ("stat") or of its function ("newstat").
 SystemCall FindSystemCall(std::string_view name);
 
+// The numbers that a call has for the callers that one kernel serves. Absent: they have no such call.
+struct CallNumbers {
+  std::optional<std::uint32_t> native;
+  std::optional<std::uint32_t> x32;     // without its bit
+  std::optional<std::uint32_t> compat;  // 32-bit programs
+};
+CallNumbers FindCallNumbers(const std::string& name);
+
 }  // namespace sluice::bpf

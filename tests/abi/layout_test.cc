@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "bpf/abi/call.h"
 #include "bpf/abi/conntrack.h"
 #include "bpf/abi/events.h"
 #include "bpf/abi/flow_table.h"
@@ -344,6 +345,74 @@ std::vector<Layout> CppLayouts() {
       {"sl_lsm_progress",
        sizeof(sl_lsm_progress),
        {SL_M(sl_lsm_progress, not_judged), SL_M(sl_lsm_progress, unreadable)}},
+      {"sl_call_place_key",
+       sizeof(sl_call_place_key),
+       {SL_M(sl_call_place_key, cgroup), SL_M(sl_call_place_key, mounts), SL_M(sl_call_place_key, netns),
+        SL_M(sl_call_place_key, pad)}},
+      {"sl_call_place",
+       sizeof(sl_call_place),
+       {SL_M(sl_call_place, kinds), SL_M(sl_call_place, epoch), SL_M(sl_call_place, share)}},
+      {"sl_call_name_key",
+       sizeof(sl_call_name_key),
+       {SL_M(sl_call_name_key, bits), SL_M(sl_call_name_key, half), SL_M(sl_call_name_key, set),
+        SL_M(sl_call_name_key, backwards), SL_M(sl_call_name_key, pad), SL_M(sl_call_name_key, text)}},
+      {"sl_call_part", sizeof(sl_call_part), {SL_M(sl_call_part, value), SL_M(sl_call_part, mask)}},
+      {"sl_call_set",
+       sizeof(sl_call_set),
+       {SL_M(sl_call_set, tests), SL_M(sl_call_set, parts), SL_M(sl_call_set, raw_parts)}},
+      {"sl_call_loss_key", sizeof(sl_call_loss_key), {SL_M(sl_call_loss_key, share), SL_M(sl_call_loss_key, kind)}},
+      {"sl_call_filter",
+       sizeof(sl_call_filter),
+       {SL_M(sl_call_filter, outcomes), SL_M(sl_call_filter, reads), SL_M(sl_call_filter, classes)}},
+      {"sl_call_state",
+       sizeof(sl_call_state),
+       {SL_M(sl_call_state, half), SL_M(sl_call_state, epoch), SL_M(sl_call_state, parts), SL_M(sl_call_state, pad)}},
+      {"sl_call_file",
+       sizeof(sl_call_file),
+       {SL_M(sl_call_file, inode), SL_M(sl_call_file, device), SL_M(sl_call_file, magic), SL_M(sl_call_file, mode),
+        SL_M(sl_call_file, open_flags), SL_M(sl_call_file, open_mode), SL_M(sl_call_file, flags),
+        SL_M(sl_call_file, descriptor), SL_M(sl_call_file, pad), SL_M(sl_call_file, family),
+        SL_M(sl_call_file, protocol), SL_M(sl_call_file, type), SL_M(sl_call_file, state),
+        SL_M(sl_call_file, local_port), SL_M(sl_call_file, remote_port), SL_M(sl_call_file, pad2),
+        SL_M(sl_call_file, local), SL_M(sl_call_file, remote)}},
+      {"sl_call_event",
+       sizeof(sl_call_event),
+       {SL_M(sl_call_event, time_ns),
+        SL_M(sl_call_event, process),
+        SL_M(sl_call_event, birth_ns),
+        SL_M(sl_call_event, cgroup),
+        SL_M(sl_call_event, result),
+        SL_M(sl_call_event, arguments),
+        SL_M(sl_call_event, extra),
+        SL_M(sl_call_event, capabilities),
+        SL_M(sl_call_event, exe_inode),
+        SL_M(sl_call_event, exe_changed_ns),
+        SL_M(sl_call_event, exe_modified_ns),
+        SL_M(sl_call_event, mounts),
+        SL_M(sl_call_event, pid_namespace_start_ns),
+        SL_M(sl_call_event, pid),
+        SL_M(sl_call_event, tid),
+        SL_M(sl_call_event, namespace_pid),
+        SL_M(sl_call_event, session),
+        SL_M(sl_call_event, group),
+        SL_M(sl_call_event, namespace_group),
+        SL_M(sl_call_event, terminal),
+        SL_M(sl_call_event, uid),
+        SL_M(sl_call_event, gid),
+        SL_M(sl_call_event, login_uid),
+        SL_M(sl_call_event, netns),
+        SL_M(sl_call_event, share),
+        SL_M(sl_call_event, cpu),
+        SL_M(sl_call_event, flags),
+        SL_M(sl_call_event, kind),
+        SL_M(sl_call_event, caller),
+        SL_M(sl_call_event, set),
+        SL_M(sl_call_event, pad),
+        SL_M(sl_call_event, pad3),
+        SL_M(sl_call_event, comm),
+        SL_M(sl_call_event, file),
+        SL_M(sl_call_event, lengths),
+        SL_M(sl_call_event, pad2)}},
       {"sl_lsm_event",
        sizeof(sl_lsm_event),
        {SL_M(sl_lsm_event, time_ns),
@@ -403,8 +472,8 @@ std::vector<Layout> CppLayouts() {
 class AbiLayout : public ::testing::Test {
  protected:
   void SetUp() override {
-    for (const char* object : {SLUICE_DATAPATH_OBJECT, SLUICE_HOOKS_OBJECT, SLUICE_LSM_OBJECT, SLUICE_PROCESS_OBJECT,
-                               SLUICE_SERVICE_OBJECT, SLUICE_SOCKET_OBJECT}) {
+    for (const char* object : {SLUICE_CALLS_OBJECT, SLUICE_DATAPATH_OBJECT, SLUICE_HOOKS_OBJECT, SLUICE_LSM_OBJECT,
+                               SLUICE_PROCESS_OBJECT, SLUICE_SERVICE_OBJECT, SLUICE_SOCKET_OBJECT}) {
       objects_.emplace_back(btf__parse_elf(object, nullptr));
       ASSERT_NE(objects_.back(), nullptr) << "no BTF in " << object;
     }
