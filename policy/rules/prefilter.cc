@@ -1,6 +1,7 @@
 #include "policy/rules/prefilter.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <limits>
 #include <map>
@@ -31,6 +32,21 @@ bool HasFunction(const ValueExpr& value) { return value.kind == Operand::Kind::k
 
 bool IsResult(std::string_view field) { return field == "evt.res" || field == "evt.rawres" || field == "fd.num"; }
 bool IsKind(std::string_view field) { return field == "fd.type" || field == "fd.typechar" || field == "fd.sockfamily"; }
+// Of sockets of IP only.
+bool IsOfEnds(std::string_view field) {
+  constexpr std::array<std::string_view, 19> kFields = {"fd.cip",  "fd.cip.name", "fd.cnet",     "fd.cport", "fd.ip",
+                                                        "fd.lip",  "fd.lip.name", "fd.lnet",     "fd.lport", "fd.net",
+                                                        "fd.port", "fd.rip",      "fd.rip.name", "fd.rnet",  "fd.rport",
+                                                        "fd.sip",  "fd.sip.name", "fd.snet",     "fd.sport"};
+  return std::find(kFields.begin(), kFields.end(), field) != kFields.end();
+}
+bool IsPort(std::string_view field) {
+  return field == "fd.sport" || field == "fd.cport" || field == "fd.lport" || field == "fd.rport" || field == "fd.port";
+}
+bool IsOfIp(DescriptorKind kind) {
+  return kind == DescriptorKind::kIpv4 || kind == DescriptorKind::kIpv6 || kind == DescriptorKind::kIpv4Listener ||
+         kind == DescriptorKind::kIpv6Listener;
+}
 bool IsOpenMode(std::string_view field) { return field.starts_with("evt.is_open_"); }
 bool IsAlwaysKnown(std::string_view field) {
   return field == "evt.type" || field == "syscall.type" || field == "evt.dir" || field == "evt.source" ||
@@ -99,7 +115,8 @@ class KnownClass : public Knowledge {
     if (field == "fd.num") return known_.result_is_descriptor;
     if (IsResult(field)) return true;
     if (known_.no_descriptor && field.starts_with("fd.")) return true;  // they are all missing
-    return IsKind(field) && !known_.kinds.empty();
+    if (known_.kinds.empty()) return false;
+    return IsKind(field) || (IsOfEnds(field) && std::none_of(known_.kinds.begin(), known_.kinds.end(), IsOfIp));
   }
 
   std::int64_t AnyResult() const {
@@ -271,9 +288,19 @@ bool AddTestOfRawName(Operator op, const std::string& text, std::set<NameTest>& 
   return true;
 }
 
+Tests TestsOfPorts(const BoundCheck& check) {
+  const bool compares = check.op == Operator::kEqual || check.op == Operator::kIn || check.op == Operator::kIntersects;
+  if (!compares || check.constants.empty()) return std::nullopt;
+  std::set<NameTest> tests;
+  for (const Constant& constant : check.constants)
+    tests.insert({NameTest::Kind::kPort, std::to_string(constant.number)});
+  return tests;
+}
+
 Tests TestsOfCheck(const BoundCheck& check) {
   if (check.left->kind != Operand::Kind::kField || check.right != nullptr) return std::nullopt;
   const std::string_view field = check.left->field.info->name;
+  if (IsPort(field)) return TestsOfPorts(check);
   std::set<NameTest> tests;
   for (const Constant& constant : check.constants) {
     const std::string& text = constant.text;
@@ -294,7 +321,7 @@ std::size_t CostOf(const std::set<NameTest>& tests) {
   constexpr std::size_t kPartCost = 64;
   std::size_t cost = 0;
   for (const NameTest& test : tests)
-    cost += test.kind == NameTest::Kind::kPrefix || test.kind == NameTest::Kind::kSuffix ? 1 : kPartCost;
+    cost += test.kind == NameTest::Kind::kPart || test.kind == NameTest::Kind::kRawPart ? kPartCost : 1;
   return cost;
 }
 

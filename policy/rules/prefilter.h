@@ -39,13 +39,15 @@ struct EventClass {
   std::optional<OpenMode> open;
 };
 
-// A test on the name of what was opened. An event is wanted if one test of a set holds.
+// A test on what the call is about: the name of what was opened, or the ends of a socket. An event is wanted if one
+// test of a set holds.
 struct NameTest {
   enum class Kind : std::uint8_t {
     kPrefix,   // of fd.name; a text that ends with a NUL: it is the whole name
     kSuffix,   // of fd.name
     kPart,     // fd.name has it at any place
     kRawPart,  // the caller's text, of which fd.nameraw is made, has it at any place
+    kPort,     // one end of the socket has it; a decimal number
   };
   Kind kind = Kind::kPrefix;
   std::string text;
@@ -64,7 +66,8 @@ class Prefilter {
   // Whether an event of the type can meet a rule in this container. `container` null: not known, so anything can.
   bool Wants(EventType type, const Container* container) const;
   // Tests of which one holds for the name of every event of the class that a rule is true for. Absent: there are none
-  // such; empty: no event is wanted. Tests are for events whose fd.name is a path.
+  // such; empty: no event is wanted. Tests of names are for events whose fd.name is a path, those of ports for sockets
+  // of IP whose ends are known.
   std::optional<std::set<NameTest>> NameTests(const EventClass& known) const;
   // Whether some rule or its output asks for a field whose name begins so ("proc.env").
   bool Asks(std::string_view field_prefix) const;

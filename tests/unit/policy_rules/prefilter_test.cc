@@ -38,6 +38,9 @@ bool Holds(const NameTest& test, const Descriptor& descriptor) {
       return descriptor.name.find(test.text) != std::string::npos;
     case NameTest::Kind::kRawPart:
       return descriptor.raw_name.find(test.text) != std::string::npos;
+    case NameTest::Kind::kPort:
+      return descriptor.ends && (std::to_string(descriptor.ends->client_port) == test.text ||
+                                 std::to_string(descriptor.ends->server_port) == test.text);
   }
   return false;
 }
@@ -57,7 +60,8 @@ std::vector<std::string> NamesOf(const Prefilter& filter, const EventClass& know
   for (const NameTest& test : *tests) {
     std::string text = test.text;
     std::replace(text.begin(), text.end(), '\0', '$');
-    constexpr const char* kMarks[][2] = {{"^", ""}, {"", "$"}, {"*", "*"}, {"raw *", "*"}};  // in the order of Kind
+    constexpr const char* kMarks[][2] = {
+        {"^", ""}, {"", "$"}, {"*", "*"}, {"raw *", "*"}, {"port ", ""}};  // in the order of Kind
     const auto& marks = kMarks[static_cast<std::size_t>(test.kind)];
     names.push_back(marks[0] + text + marks[1]);
   }
@@ -198,6 +202,24 @@ TEST(Prefilter, NamesAreTestedByBeginningAndEnd) {
   EXPECT_EQ(NamesOf(filter, OpenClass("creat", Outcome::kSucceeded)), Names{"ANY"});
   EXPECT_EQ(NamesOf(filter, OpenClass("mkdir", Outcome::kSucceeded)), Names{"raw *../*"});
   EXPECT_EQ(NamesOf(filter, OpenClass("mkdirat", Outcome::kSucceeded)), Names{});
+}
+
+TEST(Prefilter, PortsAreTested) {
+  const Prefilter filter = FilterOf({
+      "evt.type = connect and fd.sport in (3333, 25) and proc.name = x",
+      "evt.type = connect and fd.l4proto = tcp and fd.port = 22",
+      "evt.type = sendto and not fd.sport = 53",
+      "evt.type = dup and fd.sip = 10.0.0.1",
+  });
+  const auto of = [](const char* type, DescriptorKind kind) {
+    return EventClass{.type = *FindEventType(type), .outcome = Outcome::kSucceeded, .kinds = {kind}};
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(NamesOf(filter, of("connect", DescriptorKind::kIpv4)), (Names{"port 22", "port 25", "port 3333"}));
+  EXPECT_EQ(NamesOf(filter, of("connect", DescriptorKind::kUnix)), Names{});  // it has no ports
+  EXPECT_EQ(NamesOf(filter, of("sendto", DescriptorKind::kIpv6)), Names{"ANY"});
+  EXPECT_TRUE(filter.Wants(of("dup", DescriptorKind::kIpv4)));
+  EXPECT_FALSE(filter.Wants(of("dup", DescriptorKind::kFile)));
 }
 
 TEST(Prefilter, KnowsTheFieldsThatAreAsked) {
