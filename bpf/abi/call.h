@@ -226,10 +226,11 @@ struct sl_call_name_key {
 SL_ABI_ASSERT(sizeof(struct sl_call_name_key) == 64, "sl_call_name_key");
 
 enum sl_call_tests {
-  SL_CALL_TESTS_BEGIN = 1 << 0,    /* call_names has entries of the set */
-  SL_CALL_TESTS_END = 1 << 1,      /* and backward ones */
-  SL_CALL_TESTS_PARTS = 1 << 2,    /* of the name */
-  SL_CALL_TESTS_RAW_PARTS = 1 << 3 /* of the caller's text */
+  SL_CALL_TESTS_BEGIN = 1 << 0,     /* call_names has entries of the set */
+  SL_CALL_TESTS_END = 1 << 1,       /* and backward ones */
+  SL_CALL_TESTS_PARTS = 1 << 2,     /* of the name */
+  SL_CALL_TESTS_RAW_PARTS = 1 << 3, /* of the caller's text */
+  SL_CALL_TESTS_PORTS = 1 << 4      /* of a socket: one of its ends has one of the ports */
 };
 
 /* Up to 8 bytes that a text has at any place: (8 bytes of the text & mask) == value, in memory order. */
@@ -242,13 +243,15 @@ SL_ABI_ASSERT(sizeof(struct sl_call_part) == 16, "sl_call_part");
 /* `call_sets` (ARRAY of 2 * SL_CALL_SETS): of each half. An event meets a set if one of its tests holds. */
 #define SL_CALL_SETS 256
 #define SL_CALL_PARTS 4
-#define SL_CALL_PART_TEXT 512 /* bytes of a text that are searched; a longer one has every part */
+#define SL_CALL_PORTS 16
+#define SL_CALL_PART_TEXT 256u /* bytes of a text that are searched; a longer one has every part */
 struct sl_call_set {
   __u64 tests; /* enum sl_call_tests */
   struct sl_call_part parts[SL_CALL_PARTS];
   struct sl_call_part raw_parts[SL_CALL_PARTS];
+  __u16 ports[SL_CALL_PORTS]; /* 0: unused */
 };
-SL_ABI_ASSERT(sizeof(struct sl_call_set) == 136, "sl_call_set");
+SL_ABI_ASSERT(sizeof(struct sl_call_set) == 168, "sl_call_set");
 
 /* X(NAME): texts of a record, in their order after the fixed part. */
 #define SL_CALL_TEXTS(X)                                                                   \

@@ -13,9 +13,8 @@ static __always_inline struct file* file_of(__s32 number) {
   struct task_struct* task = bpf_get_current_task_btf();
   struct fdtable* table = SL_LOAD(task, files, fdt);
   struct file* file = NULL;
-  if (!table || number < 0 || (__u32)number >= BPF_CORE_READ(table, max_fds)) return NULL;
-  struct file** const files = BPF_CORE_READ(table, fd);
-  bpf_probe_read_kernel(&file, sizeof(file), files + number);
+  if (!table || number < 0 || (__u32)number >= table->max_fds) return NULL;
+  bpf_probe_read_kernel(&file, sizeof(file), table->fd + number);
   return file;
 }
 
@@ -99,12 +98,15 @@ __noinline int describe_file(__u32 index, __u64 address) {
   const struct file* file = (const void*)address;
   if (!scratch || !file) return 0;
   struct sl_call_file* to = &scratch->event.file;
-  const struct inode* inode = BPF_CORE_READ(file, f_inode);
+  const struct inode* inode = NULL;
+  const struct super_block* block = NULL;
   to->flags = SL_CALL_FILE_KNOWN;
-  to->magic = BPF_CORE_READ(inode, i_sb, s_magic);
-  to->mode = BPF_CORE_READ(inode, i_mode);
+  inode = BPF_CORE_READ(file, f_inode);
   to->open_flags = BPF_CORE_READ(file, f_flags);
   to->open_mode = BPF_CORE_READ(file, f_mode);
+  block = BPF_CORE_READ(inode, i_sb);
+  to->mode = BPF_CORE_READ(inode, i_mode);
+  to->magic = BPF_CORE_READ(block, s_magic);
   to->descriptor = SL_CALL_OF_OTHER;
   const __u32 type = to->mode & SL_S_IFMT;
   if (to->magic == SL_ANON_INODE_MAGIC) return 0; /* eventfd, epoll, ...: some kernels have them as files */

@@ -19,6 +19,15 @@ static __always_inline const struct sl_call_filter* filter_of(__u32 half, __u32 
   return bpf_map_lookup_elem(&call_filters, &at);
 }
 
+/* mounts_number of the current task, whose mount namespace has paths, by loads. */
+static __always_inline __u64 own_mounts_number(struct task_struct* task) {
+  struct mnt_namespace* mounts = SL_LOAD(task, nsproxy, mnt_ns);
+  struct mnt_namespace___sequence* sequence = (void*)mounts;
+  struct mnt_namespace___number* number = (void*)mounts;
+  if (!mounts) return 0;
+  return bpf_core_field_exists(sequence->seq) ? sequence->seq : number->ns.ns_id;
+}
+
 /* Notes the place of the current process in the event. False: no rule can want events of the kind from there. */
 __noinline int place_wants(__u32 index, __u32 kind) {
   struct call_scratch* scratch = scratch_at(index);
@@ -27,7 +36,7 @@ __noinline int place_wants(__u32 index, __u32 kind) {
   struct sl_call_event* event = &scratch->event;
   const struct sl_call_place_key key = {
       .cgroup = bpf_get_current_cgroup_id(),
-      .mounts = mounts_number((__u64)BPF_CORE_READ(task, nsproxy, mnt_ns)),
+      .mounts = own_mounts_number(task),
       .netns = SL_LOAD(task, nsproxy, net_ns, ns.inum),
   };
   event->cgroup = key.cgroup;
@@ -74,60 +83,65 @@ static __always_inline bool name_begins_or_ends(struct call_scratch* scratch, __
   return bpf_map_lookup_elem(&call_names, &key);
 }
 
-struct part_search {
-  __u32 scratch, at, end;
-  __u32 found;
-  struct sl_call_part parts[SL_CALL_PARTS];
-};
-
-/* One position of the text. Without branches on what is there. */
-static long search_parts(__u32 position, void* context) {
-  struct part_search* search = context;
-  struct call_scratch* scratch = scratch_at(search->scratch);
-  __u32 at = search->at + position;
-  if (!scratch || at >= search->end) return 1;
+/* Whether a text of at most SL_CALL_PART_TEXT bytes in the data has the part. Without branches on what is there, which
+ * the verifier would follow: a bit is set where nothing differs. */
+__noinline int has_part(__u32 index, __u32 at, __u32 length, __u64 value, __u64 mask) {
+  struct call_scratch* scratch = scratch_at(index);
+  if (!scratch) return 1;
   barrier_var(at);
-  if (at > SL_CALL_ROOM + SL_CALL_PATH_MAX) return 1;
-  const __u64 word = *(__u64*)&scratch->data[at];
-  for (int i = 0; i < SL_CALL_PARTS; i++) {
-    if ((word & search->parts[i].mask) == search->parts[i].value && search->parts[i].mask) search->found = 1;
+  if (at > SL_CALL_ROOM) return 1;
+  const __u8* text = &scratch->data[at];
+  __u64 found = 0;
+  for (__u32 i = 0; i < SL_CALL_PART_TEXT; i++) {
+    if (i >= length) break;
+    const __u64 differs = (*(const __u64*)(text + i) & mask) ^ value;
+    found |= (differs - 1) & ~differs;
   }
-  return search->found ? 1 : 0;
+  return found >> 63;
 }
 
-/* Whether the text in the data has one of the set's parts. */
-__noinline int has_part(__u32 index, const struct sl_call_set* set, bool raw, __u32 at, __u32 length) {
-  struct call_scratch* scratch = scratch_at(index);
-  if (!scratch || !set || length > SL_CALL_PART_TEXT) return 1;
+static __always_inline bool has_some_part(struct call_scratch* scratch, __u32 index, const struct sl_call_part* parts,
+                                          __u32 at, __u32 length) {
+  if (length > SL_CALL_PART_TEXT) return true;
   __u32 end = at + length;
   barrier_var(end);
-  if (end > SL_CALL_ROOM + SL_CALL_PATH_MAX) return 1;
+  if (end > SL_CALL_ROOM + SL_CALL_PATH_MAX) return true;
   *(__u64*)&scratch->data[end] = 0; /* what was there is of no text */
-  struct part_search search = {.scratch = index, .at = at, .end = end, .found = unknown_zero};
-  if (raw)
-    __builtin_memcpy(search.parts, set->raw_parts, sizeof(search.parts));
-  else
-    __builtin_memcpy(search.parts, set->parts, sizeof(search.parts));
-  bpf_loop(SL_CALL_PART_TEXT, search_parts, &search, 0);
-  return search.found;
+  for (int i = 0; i < SL_CALL_PARTS; i++) {
+    if (parts[i].mask && has_part(index, at, length, parts[i].value, parts[i].mask)) return true;
+  }
+  return false;
 }
 
-/* Whether what was opened meets a test of the set. The record has its name; the caller's text is appended if the set
- * asks for it. */
+/* Whether one end of the socket has one of the ports. The ends of one that is not connected may be in the caller's
+ * memory. */
+static __always_inline bool has_some_port(const struct sl_call_file* file, const struct sl_call_set* set) {
+  const bool listens = file->descriptor == SL_CALL_OF_IPV4_LISTENER || file->descriptor == SL_CALL_OF_IPV6_LISTENER;
+  if (!file->remote_port && !listens) return true;
+  for (int i = 0; i < SL_CALL_PORTS; i++) {
+    const __u16 port = set->ports[i];
+    if (port && (port == file->local_port || port == file->remote_port)) return true;
+  }
+  return false;
+}
+
+/* Whether what the call is about meets a test of the set. The record has its name; the caller's text is appended if the
+ * set asks for it. */
 __noinline int meets_set(__u32 index, __u32 half, __u32 number) {
   struct call_scratch* scratch = scratch_at(index);
   const struct sl_call_set* set = set_of(half, number);
   if (!scratch || !set) return 1;
   const __u64 tests = set->tests;
+  if (tests & SL_CALL_TESTS_PORTS) return has_some_port(&scratch->event.file, set);
   const __u32 length = scratch->event.lengths[SL_CALL_TEXT_NAME];
   if (tests & (SL_CALL_TESTS_BEGIN | SL_CALL_TESTS_END) && name_begins_or_ends(scratch, half, number, tests)) return 1;
-  if (tests & SL_CALL_TESTS_PARTS && has_part(index, set, false, 0, length)) return 1;
+  if (tests & SL_CALL_TESTS_PARTS && has_some_part(scratch, index, set->parts, 0, length)) return 1;
   if (!(tests & SL_CALL_TESTS_RAW_PARTS)) return 0;
   if (scratch->event.caller == SL_CALL_RING) return 1;
   const __u32 at = scratch->length;
   append_string(index, SL_CALL_TEXT_FIRST, argument_at(&scratch->event, recipe_of(scratch->event.kind)->text[0]));
   if (scratch->event.flags & SL_CALL_TEXT_LOST) return 1;
-  return has_part(index, set, true, at, scratch->event.lengths[SL_CALL_TEXT_FIRST]);
+  return has_some_part(scratch, index, set->raw_parts, at, scratch->event.lengths[SL_CALL_TEXT_FIRST]);
 }
 
 /* How a file is opened: by the file, or for a call that failed by its flags. */

@@ -178,13 +178,13 @@ Status CallPrograms::SetFilters(const std::array<sl_call_filter, SL_CALL_KINDS>&
   return OkStatus();
 }
 
+// The places are by the filters in force. They are forgotten first: a program that sees the new half finds none.
 Status CallPrograms::SwapHalves() {
-  __atomic_store_n(&skeleton_->data->call_state.half, 1 - half(), __ATOMIC_RELEASE);
   ForgetPlaces();
+  __atomic_store_n(&skeleton_->data->call_state.half, 1 - half(), __ATOMIC_RELEASE);
   return WaitForRunningPrograms();
 }
 
-// Places are by the filters of one half.
 void CallPrograms::ForgetPlaces() { __atomic_fetch_add(&skeleton_->data->call_state.epoch, 1, __ATOMIC_RELEASE); }
 
 std::uint32_t CallPrograms::epoch() const {

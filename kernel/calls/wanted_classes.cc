@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "kernel/calls/call_kinds.h"
 
@@ -25,7 +26,7 @@ class NameSetBuilder {
   std::uint8_t Add(const std::set<NameTest>& tests) {
     const auto known = numbers_.find(tests);
     if (known != numbers_.end()) return known->second;
-    if (!PartsFit(tests) || next_ > kLastSet || wanted_.names.size() + tests.size() > kMostNames) return SL_CALL_WANTED;
+    if (!Fits(tests) || next_ > kLastSet || wanted_.names.size() + tests.size() > kMostNames) return SL_CALL_WANTED;
     const auto number = static_cast<std::uint8_t>(next_++);
     std::set<std::pair<bool, std::string>> added;  // texts that are cut may be the same
     for (const NameTest& test : tests) AddTest(number, test, &added);
@@ -34,10 +35,12 @@ class NameSetBuilder {
   }
 
  private:
-  static bool PartsFit(const std::set<NameTest>& tests) {
+  static bool Fits(const std::set<NameTest>& tests) {
     const auto count = [&](NameTest::Kind kind) {
       return std::ranges::count_if(tests, [kind](const NameTest& test) { return test.kind == kind; });
     };
+    const auto ports = static_cast<std::size_t>(count(NameTest::Kind::kPort));
+    if (ports != 0) return ports == tests.size() && ports <= SL_CALL_PORTS;
     return count(NameTest::Kind::kPart) <= SL_CALL_PARTS && count(NameTest::Kind::kRawPart) <= SL_CALL_PARTS;
   }
 
@@ -51,6 +54,11 @@ class NameSetBuilder {
       case NameTest::Kind::kRawPart:
         set.tests |= SL_CALL_TESTS_RAW_PARTS;
         return AddPart(test.text, set.raw_parts);
+      case NameTest::Kind::kPort: {
+        set.tests |= SL_CALL_TESTS_PORTS;
+        *std::ranges::find(set.ports, 0) = static_cast<std::uint16_t>(std::stoul(test.text));
+        return;
+      }
       case NameTest::Kind::kPrefix:
         set.tests |= SL_CALL_TESTS_BEGIN;
         return AddName(number, false, test.text, added);
@@ -90,12 +98,21 @@ bool HasTestedName(sl_call_kind kind, std::uint32_t call_class) {
          (descriptor == SL_CALL_OF_FILE || descriptor == SL_CALL_OF_DIRECTORY);
 }
 
+bool HasTestedPorts(std::uint32_t call_class) {
+  const std::uint32_t descriptor = call_class >> 4 & 15;
+  return descriptor >= SL_CALL_OF_IPV4 && descriptor <= SL_CALL_OF_IPV6_LISTENER;
+}
+
 std::uint8_t FilterOf(const Prefilter& prefilter, sl_call_kind kind, std::uint32_t call_class, NameSetBuilder* sets) {
   const auto known = KnownOf(kind, call_class);
-  if (!HasTestedName(kind, call_class)) return prefilter.Wants(known) ? SL_CALL_WANTED : SL_CALL_DROPPED;
+  const bool named = HasTestedName(kind, call_class), has_ports = HasTestedPorts(call_class);
+  if (!named && !has_ports) return prefilter.Wants(known) ? SL_CALL_WANTED : SL_CALL_DROPPED;
   const auto tests = prefilter.NameTests(known);
   if (!tests) return SL_CALL_WANTED;
-  return tests->empty() ? SL_CALL_DROPPED : sets->Add(*tests);
+  if (tests->empty()) return SL_CALL_DROPPED;
+  const bool of_ports =
+      std::ranges::all_of(*tests, [](const NameTest& test) { return test.kind == NameTest::Kind::kPort; });
+  return of_ports == has_ports ? sets->Add(*tests) : SL_CALL_WANTED;
 }
 
 std::uint32_t ReadsOf(const Prefilter& prefilter) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <unordered_set>
 
 #include "base/log.h"
 #include "kernel/calls/call_kinds.h"
@@ -17,6 +18,7 @@ namespace {
 using policy::rules::Event;
 
 constexpr std::chrono::milliseconds kTellAgain{100};
+constexpr std::size_t kMostAbsent = 4096;
 
 }  // namespace
 
@@ -67,11 +69,19 @@ class CallSource::Impl {
   }
 
  private:
-  // The process sensors have sent the record of an instance before its first call, but perhaps it was not read yet.
+  // The process sensors have sent the record of an instance before its first call, but perhaps it was not read yet. One
+  // that is not there even then (its record was lost, or had no room) is not waited for again.
   void Flush() {
-    const bool awaited = std::any_of(batch_.begin(), batch_.end(),
-                                     [&](const CallRecord& record) { return !processes_.IsThere(record.event); });
-    if (awaited && options_.catch_up) options_.catch_up();
+    const auto is_awaited = [&](const CallRecord& record) {
+      return !absent_.contains(record.event.process) && !processes_.IsThere(record.event);
+    };
+    if (options_.catch_up && std::ranges::any_of(batch_, is_awaited)) {
+      options_.catch_up();
+      if (absent_.size() > kMostAbsent) absent_.clear();
+      for (const CallRecord& record : batch_) {
+        if (is_awaited(record)) absent_.insert(record.event.process);
+      }
+    }
     for (const CallRecord& record : batch_) Publish(record);
     batch_.clear();
   }
@@ -122,6 +132,7 @@ class CallSource::Impl {
   CallOwners owners_;
   CallArguments arguments_;
   std::vector<CallRecord> batch_;
+  std::unordered_set<sl_process_id> absent_;  // not in the tree when they were looked for
   std::chrono::steady_clock::time_point told_;
   std::atomic<std::uint64_t> events_ = 0;
   std::atomic<std::uint64_t> malformed_ = 0;

@@ -359,7 +359,7 @@ std::vector<Layout> CppLayouts() {
       {"sl_call_part", sizeof(sl_call_part), {SL_M(sl_call_part, value), SL_M(sl_call_part, mask)}},
       {"sl_call_set",
        sizeof(sl_call_set),
-       {SL_M(sl_call_set, tests), SL_M(sl_call_set, parts), SL_M(sl_call_set, raw_parts)}},
+       {SL_M(sl_call_set, tests), SL_M(sl_call_set, parts), SL_M(sl_call_set, raw_parts), SL_M(sl_call_set, ports)}},
       {"sl_call_loss_key", sizeof(sl_call_loss_key), {SL_M(sl_call_loss_key, share), SL_M(sl_call_loss_key, kind)}},
       {"sl_call_filter",
        sizeof(sl_call_filter),
@@ -524,9 +524,10 @@ class AbiLayout : public ::testing::Test {
       const btf_type* variable = btf__type_by_id(object, btf_var_secinfos(maps)[i].type);
       const std::string name = btf__name_by_offset(object, variable->name_off);
       static const std::set<std::string> kOwn = {
-          "evaluations", "process_scratch",    "process_class_steps", "datagram_senders", "hook_scratches",
-          "hook_calls",  "lsm_scratches",      "lsm_tasks",           "hook_held_events", "hook_known_cgroups",
-          "hook_rates",  "hook_socket_owners", "hook_stacks",         "hook_notices"};
+          "evaluations",    "process_scratch",    "process_class_steps", "datagram_senders",
+          "hook_scratches", "call_scratches",     "call_rings",          "hook_calls",
+          "lsm_scratches",  "lsm_tasks",          "hook_held_events",    "hook_known_cgroups",
+          "hook_rates",     "hook_socket_owners", "hook_stacks",         "hook_notices"};
       if (kOwn.contains(name)) continue;
       const btf_type* map = btf__type_by_id(object, variable->type);
       for (int m = 0; m < btf_vlen(map); ++m) {

@@ -1,7 +1,9 @@
 // What the kernel leaves out, whose the rest is, and what is lost.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sched.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -81,6 +83,33 @@ TEST(CallFilter, PartsOfNamesAreFoundInTheKernel) {
   EXPECT_EQ(lines,
             (std::vector<std::string>{at + "/id_rsa_of_mine " + at + "/id_rsa_of_mine",
                                       at + "/plain " + at + "/sub/../plain", at + "/plain " + at + "/sub/../plain"}));
+}
+
+TEST(CallFilter, PortsAreComparedInTheKernel) {
+  SL_REQUIRE_BPF();
+  auto fixture = CallFixture::Create({});
+  ASSERT_TRUE(fixture.ok()) << fixture.status();
+  (*fixture)->Keep({"evt.type", "evt.res", "fd.sport"});
+  ASSERT_TRUE(
+      (*fixture)->Require({"evt.type=connect and fd.sport in (4001, 4003)", "evt.type=bind and fd.sport=4001"}).ok());
+  const pid_t child = Fork([&] {
+    for (const std::uint16_t port : {4001, 4002, 4003}) {
+      sockaddr_in address{};
+      address.sin_family = AF_INET;
+      address.sin_port = htons(port);
+      address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+      const auto* const to = reinterpret_cast<const sockaddr*>(&address);
+      connect(socket(AF_INET, SOCK_DGRAM, 0), to, sizeof(address));  // no packet is sent
+      bind(socket(AF_INET, SOCK_DGRAM, 0), to, sizeof(address));
+      if (port == 4002) connect(socket(AF_INET, SOCK_STREAM, 0), to, sizeof(address));  // nobody listens
+    }
+  });
+  Reap(child);
+  (*fixture)->Drain();
+  // A connect that failed may have had any port: the kernel does not ask the caller's memory.
+  EXPECT_EQ((*fixture)->Lines(child, {"evt.type", "evt.res", "fd.sport"}),
+            (std::vector<std::string>{"connect SUCCESS 4001", "bind SUCCESS 4001", "connect ECONNREFUSED 4002",
+                                      "connect SUCCESS 4003"}));
 }
 
 TEST(CallFilter, LongNamesAreNotMissed) {

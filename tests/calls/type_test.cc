@@ -70,9 +70,10 @@ int Listener(std::uint16_t* port) {
 
 void MakeModuleCalls(const Place& place) {
   const char image[] = "no module";
-  Call(SYS_init_module, image, sizeof(image), "answer=42");
+  const std::string parameters = "answer=42";  // in memory that is there even if the kernel does not read it
+  Call(SYS_init_module, image, sizeof(image), parameters.c_str());
   const int file = open(place.In("a").c_str(), O_RDONLY);
-  Call(SYS_finit_module, file, "answer=42", 0);
+  Call(SYS_finit_module, file, parameters.c_str(), 0);
 }
 
 void MakeLinks(const Place& place) {
