@@ -8,13 +8,14 @@
 #include "bpf/lib/task.bpf.h"
 
 #define SL_SECOND 1000000000ull
+#define SL_CTIME_NSEC 0x7fffffffu /* the highest bit says that somebody has asked for the time, since 6.13 */
 
 static __always_inline __u64 changed_at(const struct inode* inode) {
   const struct inode___seconds* seconds = (const void*)inode;
   const struct inode___hidden* hidden = (const void*)inode;
   const struct inode___plain* plain = (const void*)inode;
   if (bpf_core_field_exists(seconds->i_ctime_sec))
-    return BPF_CORE_READ(seconds, i_ctime_sec) * SL_SECOND + BPF_CORE_READ(seconds, i_ctime_nsec);
+    return BPF_CORE_READ(seconds, i_ctime_sec) * SL_SECOND + (BPF_CORE_READ(seconds, i_ctime_nsec) & SL_CTIME_NSEC);
   if (bpf_core_field_exists(hidden->__i_ctime))
     return BPF_CORE_READ(hidden, __i_ctime.tv_sec) * SL_SECOND + BPF_CORE_READ(hidden, __i_ctime.tv_nsec);
   if (bpf_core_field_exists(plain->i_ctime))
