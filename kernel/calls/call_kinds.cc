@@ -42,6 +42,9 @@ constexpr std::pair<sl_call_kind, std::string_view> kWideCalls[] = {
     {SL_CALL_SETUID, "setuid32"},
 };
 
+// fchmodat2(2), since Linux 6.6: the same call with flags. It has this number for all callers.
+constexpr std::uint32_t kChangeModeWithFlags = 452;
+
 // The parts of socketcall(2): linux/net.h.
 constexpr std::pair<std::uint8_t, sl_call_kind> kSocketCalls[] = {
     {1, SL_CALL_SOCKET},    {2, SL_CALL_BIND},     {3, SL_CALL_CONNECT},   {4, SL_CALL_LISTEN},
@@ -123,6 +126,10 @@ CallNumberTables TablesOf(std::uint64_t kinds) {
     if (wanted(kind))
       PutNumber(bpf::FindCallNumbers(std::string(name)).compat, SL_CALL_COMPAT, static_cast<std::uint8_t>(kind),
                 &tables.kinds);
+  }
+  if (wanted(SL_CALL_FCHMODAT)) {
+    tables.kinds[kChangeModeWithFlags] = SL_CALL_FCHMODAT;
+    tables.kinds[SL_CALL_COMPAT + kChangeModeWithFlags] = SL_CALL_FCHMODAT;
   }
   bool socket_calls = false;
   for (const auto& [part, kind] : kSocketCalls) {

@@ -39,6 +39,7 @@ TEST(CallKinds, NumbersOfAllCallers) {
   EXPECT_EQ(tables.kinds[59], SL_CALL_EXECVE);
   EXPECT_EQ(tables.kinds[520], SL_CALL_EXECVE);  // x32
   EXPECT_EQ(tables.kinds[0], SL_CALL_NONE);
+  EXPECT_EQ(tables.kinds[452], SL_CALL_FCHMODAT);  // fchmodat2
   EXPECT_EQ(tables.kinds[SL_CALL_COMPAT + 295], SL_CALL_OPENAT);
   EXPECT_EQ(tables.kinds[SL_CALL_COMPAT + 11], SL_CALL_EXECVE);
   EXPECT_EQ(tables.kinds[SL_CALL_COMPAT + 102], SL_CALL_SOCKETCALL);
