@@ -157,6 +157,7 @@ struct io_accept {
 #define SL_OVERLAYFS_MAGIC 0x794c7630 /* linux/magic.h */
 #define SL_ANON_INODE_MAGIC 0x09041934
 #define SL_SB_RDONLY 1
+#define SL_SB_KERNMOUNT 0x400000 /* mounted by the kernel for itself: where memfd_create makes files */
 
 #define SL_CALL_AF_UNIX 1
 #define SL_CALL_AF_INET 2

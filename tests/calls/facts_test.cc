@@ -90,12 +90,12 @@ TEST_F(CallFacts, TheProgramsFileIsKnown) {
   ASSERT_EQ(stat(program.c_str(), &info), 0);
   const auto lines = Watch("execve",
                            {"proc.exe_ino", "proc.exe_ino.ctime", "proc.exe_ino.mtime", "proc.exepath",
-                            "proc.is_exe_from_memfd", "proc.is_exe_writable", "proc.is_exe_upper_layer"},
+                            "proc.is_exe_from_memfd", "proc.is_exe_writable"},
                            [&] { Exec(program, {"mytrue"}); });
   ASSERT_EQ(lines.size(), 1U);
   const auto ns = [](const timespec& time) { return std::to_string(time.tv_sec * 1'000'000'000LL + time.tv_nsec); };
   EXPECT_EQ(lines[0], std::to_string(info.st_ino) + " " + ns(info.st_ctim) + " " + ns(info.st_mtim) + " " + program +
-                          " false true false");
+                          " false true");
 }
 
 TEST_F(CallFacts, AProgramInMemoryIsToldFromAFile) {
