@@ -340,7 +340,7 @@ void CallArguments::FillOther(const CallRecord& record, const CallDescriptor* de
       break;
     case SL_CALL_BPF:
       AddOpened(record, descriptor);
-      Add("cmd", BpfCommandName(static_cast<std::uint32_t>(arguments[0])));
+      Add("cmd", BpfCallName(static_cast<std::uint32_t>(arguments[0])));
       break;
     case SL_CALL_USERFAULTFD:
       AddDescriptor(record, "res", record.event.result, descriptor);

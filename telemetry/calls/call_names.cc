@@ -152,6 +152,6 @@ std::string ModuleFlagNames(std::uint64_t flags) { return FlagTexts(kModuleFlags
 std::string ModeNames(std::uint64_t mode) { return FlagTexts(kModes, mode); }
 std::string FamilyName(std::uint64_t family) { return OneName(kFamilies, family); }
 std::string TraceRequestName(std::uint64_t request) { return OneName(kTraceRequests, request); }
-std::string BpfCommandName(std::uint64_t command) { return OneName(kBpfCommands, command); }
+std::string BpfCallName(std::uint64_t command) { return OneName(kBpfCommands, command); }
 
 }  // namespace sluice::telemetry

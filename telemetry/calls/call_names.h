@@ -21,6 +21,6 @@ std::string ModeNames(std::uint64_t mode);  // S_ISUID|S_IRUSR
 // One name; the number in decimal if it has none.
 std::string FamilyName(std::uint64_t family);
 std::string TraceRequestName(std::uint64_t request);
-std::string BpfCommandName(std::uint64_t command);
+std::string BpfCallName(std::uint64_t command);
 
 }  // namespace sluice::telemetry

@@ -78,7 +78,7 @@ TEST(CallNames, FlagsAndNumbers) {
   EXPECT_EQ(FamilyName(4711), "4711");
   EXPECT_EQ(TraceRequestName(16), "PTRACE_ATTACH");
   EXPECT_EQ(TraceRequestName(0x4206), "PTRACE_SEIZE");
-  EXPECT_EQ(BpfCommandName(5), "BPF_PROG_LOAD");
+  EXPECT_EQ(BpfCallName(5), "BPF_PROG_LOAD");
 }
 
 template <typename Address>
