@@ -247,6 +247,35 @@ TEST_F(Workloads, EventsOfOneThatNoRuleWantsAreLeftOut) {
   EXPECT_EQ(counts["db"], 1U);
 }
 
+TEST_F(Workloads, OneWhoseFactsChangeIsLookedAtAnew) {
+  Start(1U << 20);
+  if (fixture_ == nullptr) return;
+  fixture_->Keep({"evt.type"});
+  ASSERT_TRUE(fixture_->Require({"evt.type = kill and container.image.repository = web"}).ok());
+  Signal first, second, third;
+  const pid_t child = Run("db", first, [&] {
+    kill(0x7ffffff0, SIGUSR1);
+    second.Wait();
+    kill(0x7ffffff0, SIGUSR1);
+    third.Wait();
+    for (int i = 0; i < 10; ++i) kill(0x7ffffff0, SIGUSR1);
+  });
+  first.Raise();
+  while (fixture_->Lines(child, {"evt.type"}).empty()) fixture_->Drain();
+  second.Raise();  // no rule can want this one
+  auto known = std::make_shared<Container>(*pods_.begin()->second.container);
+  known->image_repository = "web";
+  usleep(100'000);
+  fixture_->Drain();
+  EXPECT_EQ(fixture_->Lines(child, {"evt.type"}).size(), 1U);
+  pods_.begin()->second.container = known;
+  fixture_->store().ForgetPlaces();
+  third.Raise();
+  Reap(child);
+  fixture_->Drain();
+  EXPECT_EQ(fixture_->Lines(child, {"evt.type"}).size(), 11U);
+}
+
 TEST_F(Workloads, AFloodOfOneLeavesRoomForAnother) {
   Start(256U << 10);
   if (fixture_ == nullptr) return;
