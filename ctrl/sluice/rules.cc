@@ -4,6 +4,7 @@
 #include "base/output.h"
 #include "ctrl/resources/resource_directory.h"
 #include "ctrl/sluice/resource_args.h"
+#include "ctrl/sluice/rules_test_run.h"
 #include "ctrl/sluice/verb.h"
 #include "policy/rules/alert.h"
 #include "policy/rules/check_report.h"
@@ -18,10 +19,8 @@ using policy::rules::CheckedFile;
 
 struct RulesOptions {
   std::string action;
-  std::vector<std::string> files;
-  std::string events;
+  RulesTest test;
   bool json = false;
-  bool all = false;
 };
 
 StatusOr<std::string> ReadOne(const std::string& path) {
@@ -62,7 +61,7 @@ bool AreRight(const std::vector<CheckedFile>& files) {
 
 StatusOr<ExitCode> CheckRules(const RulesOptions& options) {
   policy::rules::Loader loader;
-  const std::vector<CheckedFile> files = LoadAll(options.files, loader);
+  const std::vector<CheckedFile> files = LoadAll(options.test.files, loader);
   std::string text;
   for (const CheckedFile& file : files) {
     text += ReportText(file);
@@ -72,41 +71,39 @@ StatusOr<ExitCode> CheckRules(const RulesOptions& options) {
   return AreRight(files) ? ExitCode::kDone : ExitCode::kFailed;
 }
 
-Status Alert(const policy::rules::Ruleset& ruleset, policy::rules::Matcher& matcher, const RulesOptions& options,
-             std::string_view line) {
+Status Alert(const policy::rules::Ruleset& ruleset, policy::rules::Matcher& matcher, bool all, std::string_view line) {
   using policy::rules::MatchMode;
   SL_ASSIGN_OR_RETURN(const auto record, policy::rules::ParseEventRecord(line));
-  const auto mode = options.all ? MatchMode::kAll : MatchMode::kFirst;
+  const auto mode = all ? MatchMode::kAll : MatchMode::kFirst;
   for (const std::uint32_t rule : matcher.Match(record->event, mode)) {
-    SL_RETURN_IF_ERROR(WriteOut(AlertJson(ruleset.rules()[rule], record->event) + "\n"));
+    SL_RETURN_IF_ERROR(WriteOut(AlertJson(MakeAlert(ruleset.rules()[rule], record->event)) + "\n"));
   }
   return OkStatus();
 }
 
-StatusOr<ExitCode> TestRules(const RulesOptions& options) {
-  if (options.events.empty()) return InvalidError("rules test needs --events FILE");
+}  // namespace
+
+StatusOr<ExitCode> TestRules(const RulesTest& test) {
   policy::rules::Loader loader;
-  for (const CheckedFile& file : LoadAll(options.files, loader)) {
+  for (const CheckedFile& file : LoadAll(test.files, loader)) {
     if (!file.result.ok()) return InFiles(InvalidError("{}", file.result.errors.front().ToString()));
   }
   const auto ruleset = policy::rules::Ruleset::Compile(loader.rules());
   policy::rules::Matcher matcher(ruleset);
-  SL_ASSIGN_OR_RETURN(const std::string events, InFiles(ReadOne(options.events)));
+  SL_ASSIGN_OR_RETURN(const std::string events, InFiles(ReadOne(test.events)));
   std::string_view rest = events;
   for (int number = 1; !rest.empty(); ++number) {
     const std::string_view line = rest.substr(0, rest.find('\n'));
     rest.remove_prefix(std::min(line.size() + 1, rest.size()));
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const Status status = Alert(*ruleset, matcher, options, line);
+    const Status status = Alert(*ruleset, matcher, test.all, line);
     if (absl::IsInvalidArgument(status)) {
-      return InFiles(InvalidError("{}:{}: {}", options.events, number, Message(status)));
+      return InFiles(InvalidError("{}:{}: {}", test.events, number, Message(status)));
     }
     SL_RETURN_IF_ERROR(status);
   }
   return ExitCode::kDone;
 }
-
-}  // namespace
 
 void AddRules(CLI::App& app, CommandLine& line) {
   const auto options = std::make_shared<RulesOptions>();
@@ -116,12 +113,17 @@ void AddRules(CLI::App& app, CommandLine& line) {
   verb->add_option("action", options->action, "check: find what is wrong; test: print alerts for recorded events")
       ->required()
       ->check(CLI::IsMember({"check", "test"}));
-  verb->add_option("files", options->files, "rules files, in the order in which they build on each other")->required();
+  verb->add_option("files", options->test.files, "rules files, in the order in which they build on each other")
+      ->required();
   verb->add_flag("--json", options->json, "check: one object, as `falco --validate` with JSON output");
-  verb->add_option("--events", options->events, "test: file of events, one JSON object a line");
-  verb->add_flag("--all", options->all, "test: all rules that an event meets, not only the first");
+  verb->add_option("--events", options->test.events, "test: file of events, one JSON object a line");
+  verb->add_flag("--all", options->test.all, "test: all rules that an event meets, not only the first");
   verb->callback([&line, options] {
-    line.run = [options] { return options->action == "check" ? CheckRules(*options) : TestRules(*options); };
+    line.run = [options]() -> StatusOr<ExitCode> {
+      if (options->action == "check") return CheckRules(*options);
+      if (options->test.events.empty()) return InvalidError("rules test needs --events FILE");
+      return TestRules(options->test);
+    };
   });
 }
 

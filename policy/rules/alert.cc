@@ -21,8 +21,9 @@ const OutputFormat& PrefixOf(const AlertOptions& options) {
   return options.iso_time ? IsoTime() : clock;
 }
 
-std::string Prefix(const Rule& rule, const Event& event, const AlertOptions& options) {
-  return PrefixOf(options).ToText(event) + ": " + std::string(NameOf(rule.priority));
+std::string Prefix(const Alert& alert, const AlertOptions& options) {
+  const Event at{.time_ns = alert.time_ns};
+  return PrefixOf(options).ToText(at) + ": " + std::string(NameOf(alert.priority));
 }
 
 Json ToJson(const OutputValue& value) {
@@ -43,18 +44,17 @@ Json ToJson(const OutputValue& value) {
   return nullptr;
 }
 
-Json FieldsOf(const Rule& rule, const Event& event, const AlertOptions& options) {
+// With the time that is in front of the output.
+Json FieldsOf(const Alert& alert, const AlertOptions& options) {
   Json fields = Json::object();
-  for (const OutputField& field : rule.output.fields()) fields[field.name] = ToJson(OutputValueOf(*field.value, event));
-  for (const OutputField& field : PrefixOf(options).fields()) {
-    fields[field.name] = ToJson(OutputValueOf(*field.value, event));
-  }
+  for (const auto& [name, value] : alert.fields) fields[name] = ToJson(value);
+  for (const OutputField& field : PrefixOf(options).fields()) fields[field.name] = alert.time_ns;
   return fields;
 }
 
 // "2026-12-01T09:40:10.123456789Z"
-std::string JsonTime(const Event& event) {
-  std::string text = IsoTime().ToText(event);
+std::string JsonTime(const Alert& alert) {
+  std::string text = IsoTime().ToText({.time_ns = alert.time_ns});
   text.resize(text.find('+'));
   return text + "Z";
 }
@@ -63,22 +63,36 @@ std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::erro
 
 }  // namespace
 
-std::string AlertJson(const Rule& rule, const Event& event, const AlertOptions& options) {
-  const std::string message = rule.output.ToText(event);
-  Json alert = {{"hostname", event.host},
-                {"priority", std::string(NameOf(rule.priority))},
-                {"rule", rule.name},
-                {"source", rule.source},
-                {"time", JsonTime(event)}};
-  if (options.output) alert["output"] = Prefix(rule, event, options) + " " + message;
-  if (options.tags) alert["tags"] = rule.tags;
-  if (options.message) alert["message"] = message;
-  if (options.output_fields) alert["output_fields"] = FieldsOf(rule, event, options);
-  return Dump(alert);
+Alert MakeAlert(const Rule& rule, const Event& event) {
+  Alert alert{.host = std::string(event.host),
+              .rule = rule.name,
+              .source = rule.source,
+              .priority = rule.priority,
+              .tags = rule.tags,
+              .time_ns = event.time_ns,
+              .message = rule.output.ToText(event)};
+  alert.fields.reserve(rule.output.fields().size());
+  for (const OutputField& field : rule.output.fields()) {
+    alert.fields.emplace_back(field.name, OutputValueOf(*field.value, event));
+  }
+  return alert;
 }
 
-std::string AlertText(const Rule& rule, const Event& event, const AlertOptions& options) {
-  const std::string quoted = Dump(Prefix(rule, event, options) + " " + rule.output.ToText(event));
+std::string AlertJson(const Alert& alert, const AlertOptions& options) {
+  Json json = {{"hostname", alert.host},
+               {"priority", std::string(NameOf(alert.priority))},
+               {"rule", alert.rule},
+               {"source", alert.source},
+               {"time", JsonTime(alert)}};
+  if (options.output) json["output"] = Prefix(alert, options) + " " + alert.message;
+  if (options.tags) json["tags"] = alert.tags;
+  if (options.message) json["message"] = alert.message;
+  if (options.output_fields) json["output_fields"] = FieldsOf(alert, options);
+  return Dump(json);
+}
+
+std::string AlertText(const Alert& alert, const AlertOptions& options) {
+  const std::string quoted = Dump(Prefix(alert, options) + " " + alert.message);
   return quoted.substr(1, quoted.size() - 2);
 }
 

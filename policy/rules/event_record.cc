@@ -265,6 +265,25 @@ void ReadArguments(ObjectReader& reader, RecordedEvent& record) {
   record.event.arguments = record.arguments;
 }
 
+// Instead of "buffer": data that is no text.
+void ReadHex(ObjectReader& reader, const char* key, std::string& bytes) {
+  std::string text;
+  reader.Read(key, text);
+  if (text.empty()) return;
+  if (!bytes.empty()) return reader.Fail(key, "there is \"buffer\" too");
+  const auto digit = [](char c) -> int {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    return -1;
+  };
+  if (text.size() % 2 != 0) return reader.Fail(key, "is an odd number of digits");
+  for (std::size_t i = 0; i < text.size(); i += 2) {
+    const int high = digit(text[i]), low = digit(text[i + 1]);
+    if (high < 0 || low < 0) return reader.Fail(key, "is not made of the digits 0-9 and a-f");
+    bytes.push_back(static_cast<char>(high * 16 + low));
+  }
+}
+
 // "host", or an object.
 void ReadContainerOf(ObjectReader& reader, RecordedEvent& record) {
   const Json* const found = reader.Find("container");
@@ -309,6 +328,7 @@ void ReadEvent(ObjectReader& reader, RecordedEvent& record) {
     inner.Read("execute", open.execute);
   });
   reader.Read("buffer", record.buffer);
+  ReadHex(reader, "bufferHex", record.buffer);
   reader.Read("host", record.host);
   event.buffer = record.buffer;
   event.host = record.host;

@@ -35,7 +35,7 @@ void Decide(const std::vector<Rule>& rules, const Event& event) {
     if (expected && !rule.event_types.test(event.type)) std::abort();
     if (matched) {
       ++at;
-      if (AlertJson(rule, event).empty() || AlertText(rule, event).empty()) std::abort();
+      if (AlertJson(MakeAlert(rule, event)).empty() || AlertText(MakeAlert(rule, event)).empty()) std::abort();
     }
   }
 }

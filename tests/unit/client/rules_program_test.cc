@@ -50,5 +50,20 @@ TEST_F(ClientProgram, RulesAreTestedOnRecordedEvents) {
   EXPECT_THAT(result.output, HasSubstr("--events"));
 }
 
+TEST_F(ClientProgram, RecordedEventsAreReplayed) {
+  const std::string rules = Write("rules.yaml", kRule);
+  const std::string events = Write("events", "{\"type\":\"execve\",\"process\":{\"name\":\"bash\"},\"host\":\"n\"}\n");
+  auto result = RunAt("unix:///nowhere", {"replay", "--events", events, "--rules", rules});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.output, HasSubstr("\"rule\":\"Shell\""));
+  for (const std::vector<std::string>& wrong : {std::vector<std::string>{"replay"},
+                                                {"replay", "--events", events},
+                                                {"replay", "--pcap", events},
+                                                {"replay", "--events", events, "--pcap", events, "--rules", rules},
+                                                {"replay", "--events", events, "--rules", rules, "--resources", "/"}}) {
+    EXPECT_EQ(RunAt("unix:///nowhere", wrong).exit_code, 2) << wrong.size();
+  }
+}
+
 }  // namespace
 }  // namespace sluice::test

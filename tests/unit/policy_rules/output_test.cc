@@ -77,7 +77,7 @@ TEST(Output, JsonHasFalcosShape) {
   Scene scene;
   const Rule rule = RuleWith(
       "Shell %proc.name | %user.uid %evt.is_open_read %container.name %toupper(proc.pname) %evt.rawres %fd.num");
-  const auto json = nlohmann::json::parse(AlertJson(rule, scene.event));
+  const auto json = nlohmann::json::parse(AlertJson(MakeAlert(rule, scene.event)));
   EXPECT_EQ(json, nlohmann::json::parse(R"({
     "hostname": "node-1",
     "output": "09:40:10.123456789: Critical Shell bash | 0 true <NA> NGINX 3 3",
@@ -90,7 +90,7 @@ TEST(Output, JsonHasFalcosShape) {
     "time": "2025-12-01T09:40:10.123456789Z"})"));
   scene.event.result = -2;
   const AlertOptions few = {.iso_time = true, .output = false, .tags = false, .message = true};
-  const auto other = nlohmann::json::parse(AlertJson(RuleWith("%evt.rawres %fd.num"), scene.event, few));
+  const auto other = nlohmann::json::parse(AlertJson(MakeAlert(RuleWith("%evt.rawres %fd.num"), scene.event), few));
   EXPECT_EQ(other["message"], "-2 3");
   EXPECT_EQ(other["output_fields"]["evt.rawres"], -2);
   EXPECT_EQ(other["output_fields"]["evt.time.iso8601"], 1764582010123456789);
@@ -102,8 +102,8 @@ TEST(Output, BytesThatAreNoTextDoNotBreakIt) {
   Scene scene;
   scene.shell.name = "a\xff\n\"b";
   const Rule rule = RuleWith("%proc.name");
-  EXPECT_EQ(AlertText(rule, scene.event), "09:40:10.123456789: Critical a\xef\xbf\xbd\\n\\\"b");
-  const auto json = nlohmann::json::parse(AlertJson(rule, scene.event));
+  EXPECT_EQ(AlertText(MakeAlert(rule, scene.event)), "09:40:10.123456789: Critical a\xef\xbf\xbd\\n\\\"b");
+  const auto json = nlohmann::json::parse(AlertJson(MakeAlert(rule, scene.event)));
   EXPECT_EQ(json["output_fields"]["proc.name"], "a\xef\xbf\xbd\n\"b");
 }
 
