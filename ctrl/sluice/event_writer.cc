@@ -10,6 +10,7 @@
 #include "telemetry/event/event_time.h"
 #include "telemetry/event/flow_text.h"
 #include "telemetry/event/json.h"
+#include "telemetry/falco/falco_event.h"
 #include "telemetry/kubearmor/kubearmor_event.h"
 #include "telemetry/tetragon/tetragon_event.h"
 
@@ -22,10 +23,12 @@ StatusOr<EventWriter> EventWriter::Make(const std::string& output, const std::st
                                                     {"dict", Form::kDict},
                                                     {"json", Form::kJson},
                                                     {kTetragonJson, Form::kTetragon},
-                                                    {kKubeArmorJson, Form::kKubeArmor}};
+                                                    {kKubeArmorJson, Form::kKubeArmor},
+                                                    {kFalcoJson, Form::kFalco}};
   const auto form = forms.find(output);
   if (form == forms.end())
-    return InvalidError("-o {}: there are compact, wide, dict, json, tetragon-json and kubearmor-json", output);
+    return InvalidError("-o {}: there are compact, wide, dict, json, tetragon-json, kubearmor-json and falco-json",
+                        output);
   EventWriter writer(form->second);
   if (fields.empty()) return writer;
   if (writer.form_ != Form::kJson && writer.form_ != Form::kDict) {
@@ -47,9 +50,10 @@ std::string EventWriter::ToLine(const v1::Event& event) {
 StatusOr<std::string> EventWriter::ToText(v1::Event event) {
   if (form_ == Form::kCompact || form_ == Form::kWide) return ToLine(event);
   if (mask_ && !mask_->Trim(&event)) return std::string();
-  if (form_ == Form::kTetragon || form_ == Form::kKubeArmor) {
-    SL_ASSIGN_OR_RETURN(const std::string json, form_ == Form::kTetragon ? telemetry::ToTetragonJson(event)
-                                                                         : telemetry::ToKubeArmorJson(event));
+  if (form_ == Form::kTetragon || form_ == Form::kKubeArmor || form_ == Form::kFalco) {
+    SL_ASSIGN_OR_RETURN(const std::string json, form_ == Form::kTetragon    ? telemetry::ToTetragonJson(event)
+                                                : form_ == Form::kKubeArmor ? telemetry::ToKubeArmorJson(event)
+                                                                            : telemetry::ToFalcoJson(event));
     return json.empty() ? json : json + "\n";
   }
   if (form_ == Form::kJson) {

@@ -12,11 +12,12 @@ namespace sluice::client {
 
 inline constexpr char kTetragonJson[] = "tetragon-json";
 inline constexpr char kKubeArmorJson[] = "kubearmor-json";
+inline constexpr char kFalcoJson[] = "falco-json";
 
 class EventWriter {
  public:
-  // `output`: compact (or table), wide, dict, json, tetragon-json or kubearmor-json. `fields`: for dict and json;
-  // empty: all. InvalidArgument: a field that no event has, or another form.
+  // `output`: compact (or table), wide, dict, json, tetragon-json, kubearmor-json or falco-json. `fields`: for dict and
+  // json; empty: all. InvalidArgument: a field that no event has, or another form.
   static StatusOr<EventWriter> Make(const std::string& output, const std::string& fields);
 
   // Error: as WriteOut.
@@ -27,7 +28,7 @@ class EventWriter {
   StatusOr<std::string> ToText(v1::Event event);
 
  private:
-  enum class Form { kCompact, kWide, kDict, kJson, kTetragon, kKubeArmor };
+  enum class Form { kCompact, kWide, kDict, kJson, kTetragon, kKubeArmor, kFalco };
   explicit EventWriter(Form form) : form_(form) {}
   std::string ToLine(const v1::Event& event);
 

@@ -109,9 +109,9 @@ void AddObserve(CLI::App& app, CommandLine& line) {
   verb->add_flag("-A,--all-namespaces", options->all_namespaces, "all namespaces, as without -n");
   AddFilters(verb, options);
   verb->add_option("-o,--output", options->output,
-                   "compact (a line), wide (a longer one), dict (a line for each field), json (an object a line) or "
-                   "tetragon-json (as Tetragon writes processes and hooks) or kubearmor-json (as KubeArmor's clients "
-                   "write alerts)")
+                   "compact (a line), wide (a longer one), dict (a line for each field), json (an object a line), "
+                   "tetragon-json (as Tetragon writes processes and hooks), kubearmor-json (as KubeArmor's clients "
+                   "write alerts) or falco-json (detections, as Falco writes them)")
       ->capture_default_str();
   verb->add_option("--fields", options->fields,
                    "with -o json or dict, only these: time,source.workload,l4.destinationPort");

@@ -49,7 +49,9 @@ Status AddText(const std::string& value, Filter* filter) {
 
 const std::vector<FilterFlag>& FilterFlags() {
   static const std::vector<FilterFlag> flags = {
-      {"--type", "events of this type: flow, exec, exit, fork, change, hook; default: all but fork; all: fork too",
+      {"--type",
+       "events of this type: flow, exec, exit, fork, change, hook, alert, detection; default: all but fork; all: fork "
+       "too",
        true, AddText<&Filter::add_types>},
       {"--verdict", "flows that were FORWARDED, DROPPED, or AUDIT (on trial)", true, AddVerdict},
       {"-n,--namespace", "flows with an end in this namespace, and events of its processes", true,

@@ -65,6 +65,7 @@ Status AddConditions(const ObserveOptions& options, v1::ObserveRequest* request)
     for (const char* type : {"exec", "exit", "hook"}) filter.add_types(type);  // others have no line
   }
   if (options.output == kKubeArmorJson && filter.types_size() == 0) filter.add_types("alert");  // likewise
+  if (options.output == kFalcoJson && filter.types_size() == 0) filter.add_types("detection");  // likewise
   filter.set_without_forks(!forks);
   filter.set_without_host(!options.host);
   return OkStatus();

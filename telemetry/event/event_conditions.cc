@@ -15,7 +15,7 @@ namespace {
 using Filter = v1::ObserveRequest::Filter;
 using MaybeAddress = std::optional<policy::Address>;
 
-constexpr const char* kTypes[] = {"flow", "exec", "fork", "exit", "change", "hook", "alert"};
+constexpr const char* kTypes[] = {"flow", "exec", "fork", "exit", "change", "hook", "alert", "detection"};
 
 bool IsType(const std::string& type) {
   return std::any_of(std::begin(kTypes), std::end(kTypes), [&](const char* known) { return type == known; });
@@ -277,7 +277,7 @@ bool EventConditions::MatchesPolicy(const Message& event) const {
          Any(policies_, [&](const policy::ObjectName& wanted) { return IsPolicy(wanted, event.policy()); });
 }
 
-// Exec, fork, exit, hook and alert.
+// Exec, fork, exit, hook, alert and detection.
 template <typename Message>
 bool EventConditions::MatchesProcess(const Message& event) const {
   return HasType(event.type()) && !NarrowsOnlyFlows() && !(without_host_ && event.workload().empty()) &&
@@ -308,6 +308,8 @@ bool EventConditions::Matches(const v1::Event& event) const {
       return MatchesPolicy(event.hook());
     case v1::Event::kAlert:
       return MatchesPolicy(event.alert());
+    case v1::Event::kDetection:
+      return policies_.empty() && MatchesProcess(event.detection());
     case v1::Event::kLost:
       return MayHaveMatched(event.lost());
     case v1::Event::kChange:

@@ -19,6 +19,8 @@ policy::ObjectName OwnerOf(const v1::Event& event) {
       return name_of(event.hook());
     case v1::Event::kAlert:
       return name_of(event.alert());
+    case v1::Event::kDetection:
+      return name_of(event.detection());
     case v1::Event::kChange:
     case v1::Event::EVENT_NOT_SET:
       break;
@@ -36,6 +38,8 @@ const v1::Process* ProcessOf(const v1::Event& event) {
       return &event.hook().process();
     case v1::Event::kAlert:
       return &event.alert().process();
+    case v1::Event::kDetection:
+      return &event.detection().process();
     default:
       return nullptr;
   }

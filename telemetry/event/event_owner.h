@@ -6,8 +6,8 @@
 
 namespace sluice::telemetry {
 
-// Flow: the initiator's workload, or else the responder's. Process event, hook: the process's workload. Loss: the
-// workload whose events were lost. Empty: no workload. Pure.
+// Flow: the initiator's workload, or else the responder's. Process event, hook, alert, detection: the process's
+// workload. Loss: the workload whose events were lost. Empty: no workload. Pure.
 policy::ObjectName OwnerOf(const v1::Event& event);
 
 // The process whose event it is, in `event`. Null: an event of another type; a flow has two ends.

@@ -20,6 +20,8 @@ const google::protobuf::Timestamp& TimeOf(const v1::Event& event) {
       return event.hook().time();
     case v1::Event::kAlert:
       return event.alert().time();
+    case v1::Event::kDetection:
+      return event.detection().time();
     case v1::Event::kChange:
       return event.change().time();
     case v1::Event::EVENT_NOT_SET:

@@ -9,6 +9,7 @@
 #include "base/printable.h"
 #include "telemetry/event/alert_text.h"
 #include "telemetry/event/change_text.h"
+#include "telemetry/event/detection_text.h"
 #include "telemetry/event/drop_reason.h"
 #include "telemetry/event/event_time.h"
 #include "telemetry/event/hook_text.h"
@@ -154,6 +155,8 @@ std::string WhatText(const v1::Event& event, TextForm form) {
       return HookText(event.hook()) + PodText(event.hook(), form);
     case v1::Event::kAlert:
       return AlertText(event.alert()) + PodText(event.alert(), form);
+    case v1::Event::kDetection:
+      return DetectionText(event.detection()) + PodText(event.detection(), form);
     case v1::Event::EVENT_NOT_SET:
       break;
   }

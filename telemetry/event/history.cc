@@ -4,7 +4,9 @@ namespace sluice::telemetry {
 
 void History::Push(EventPtr event) {
   const std::lock_guard lock(mutex_);
-  FairQueue& queue = event->has_flow() ? flows_ : event->has_hook() || event->has_alert() ? hooks_ : others_;
+  FairQueue& queue = event->has_flow()                                                   ? flows_
+                     : event->has_hook() || event->has_alert() || event->has_detection() ? hooks_
+                                                                                         : others_;
   queue.Push(std::move(event));
 }
 

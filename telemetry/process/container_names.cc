@@ -119,6 +119,9 @@ EventPtr ContainerNames::Complete(EventPtr event) const {
       return CompleteProcess(*this, event, event->hook(), [](v1::Event& more) { return more.mutable_hook(); });
     case v1::Event::kAlert:
       return CompleteProcess(*this, event, event->alert(), [](v1::Event& more) { return more.mutable_alert(); });
+    case v1::Event::kDetection:
+      return CompleteProcess(*this, event, event->detection(),
+                             [](v1::Event& more) { return more.mutable_detection(); });
     case v1::Event::kFlow:
       return CompleteFlow(*this, std::move(event));
     default:

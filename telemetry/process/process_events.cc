@@ -219,6 +219,13 @@ v1::Event ProcessEvents::MakeAlert(const ProcessInstance& instance, std::uint64_
   return event;
 }
 
+v1::Event ProcessEvents::MakeDetection(const ProcessInstance& instance) const {
+  v1::Event event;
+  Begin(instance, 0, "detection", kArgumentsOfMany, event.mutable_detection());
+  event.mutable_detection()->clear_time();
+  return event;
+}
+
 void ProcessEvents::AddParent(const ProcessInstance& instance, v1::Event* event) const {
   auto parent = tree_->Find(instance.previous);
   if (!parent || (parent->flags & (SL_PROCESS_EXECED | SL_PROCESS_SEEDED)) == 0) parent = tree_->Find(instance.parent);

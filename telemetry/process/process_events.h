@@ -45,6 +45,8 @@ class ProcessEvents {
   // The caller fills the rest of the hook.
   v1::Event MakeHook(const ProcessInstance& instance, std::uint64_t time_ns) const;
   v1::Event MakeAlert(const ProcessInstance& instance, std::uint64_t time_ns) const;
+  // Without a time.
+  v1::Event MakeDetection(const ProcessInstance& instance) const;
   // Adds the parent of `instance`, if it is known: the program that the process itself ran before, or else the instance
   // that forked it. Without ancestors.
   void AddParent(const ProcessInstance& instance, v1::Event* event) const;
