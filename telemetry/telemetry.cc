@@ -49,6 +49,7 @@ Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
                 .lsm_policies = sources_.lsm_policies,
                 .hook_policies = sources_.hook_policies,
                 .hook_records = sources_.hook_records,
+                .detection = sources_.detection,
                 .http_dropped =
                     [this] {
                       const HttpServer* const http = serving_;

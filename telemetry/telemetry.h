@@ -39,6 +39,7 @@ struct TelemetrySources {
   LsmPoliciesNow lsm_policies;                       // may be absent: nothing enforces them
   HookPoliciesNow hook_policies;                     // may be absent: nothing enforces them
   HookRecordsNow hook_records;                       // likewise
+  DetectionNow detection;                            // may be absent: there are no detection rules
   const ContainerNames* containers = nullptr;        // null: no container has a name
   const datapath::ServiceNames* services = nullptr;  // null: no Service has a name
   std::function<void(bool on)> send_flow_events;     // SL_SETTING_EVENTS; must not call back

@@ -12,9 +12,15 @@
 #include "ctrl/api/status.h"
 #include "ctrl/explain/program_links.h"
 #include "ctrl/reconcile/controller.h"
+#include "telemetry/detect/event_recording.h"
 #include "telemetry/telemetry.h"
 
 namespace sluice::api {
+
+// Begins to collect events of these types (none: all that there are sensors for), of one workload or (empty) of all.
+// Thread-safe. Errors: as telemetry::EventRecordings::Begin; FailedPrecondition: there are no sensors.
+using StartRecording = std::function<StatusOr<std::shared_ptr<telemetry::EventRecording>>(
+    const policy::rules::EventSet& types, const policy::ObjectName& workload)>;
 
 // What the service reads and changes. All outlive it.
 struct ServiceSources {
@@ -27,6 +33,8 @@ struct ServiceSources {
   std::string kubernetes_server;                 // URL; with `kubernetes`
   telemetry::SourceStates kubernetes;            // empty: the agent runs without Kubernetes
   TunnelsNow tunnels;                            // empty: no uplinks. Thread-safe
+  telemetry::DetectionNow detection;             // empty: there are no detection rules
+  StartRecording record;                         // empty: there are no sensors of system calls
 };
 
 class Service final : public v1::Sluice::Service {
@@ -51,6 +59,7 @@ class Service final : public v1::Sluice::Service {
   grpc::Status Observe(grpc::ServerContext*, const v1::ObserveRequest*, grpc::ServerWriter<v1::Event>*) override;
   grpc::Status Top(grpc::ServerContext*, const v1::TopRequest*, v1::TopReply*) override;
   grpc::Status Status(grpc::ServerContext*, const v1::StatusRequest*, v1::AgentStatus*) override;
+  grpc::Status Record(grpc::ServerContext*, const v1::RecordRequest*, grpc::ServerWriter<v1::EventRecords>*) override;
 
  private:
   using Change = std::function<StatusOr<std::uint64_t>()>;

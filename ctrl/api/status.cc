@@ -7,6 +7,8 @@
 #include <map>
 
 #include "ctrl/api/convert.h"
+#include "telemetry/event/text.h"
+#include "telemetry/falco/falco_event.h"
 
 namespace sluice::api {
 namespace {
@@ -148,6 +150,44 @@ void AddLsmPolicies(const lsm::LsmReports& reports, const reconcile::View& view,
     v1::AgentStatus::KubeArmorPolicy& out = *status->add_kubearmor_policies();
     *out.mutable_ref() = ToRef(id);
     *out.mutable_facts() = ToFacts(*view.resources.at(id).lsm, report);
+  }
+}
+
+void AddDetectionRules(const telemetry::DetectionNumbers& numbers, v1::AgentStatus* status) {
+  v1::AgentStatus::DetectionRules& out = *status->mutable_detection_rules();
+  out.set_in_force(numbers.in_force);
+  out.set_problem(numbers.problem);
+  out.set_missing(numbers.missing);
+  out.set_events(numbers.events);
+  out.set_loads(numbers.loads);
+  out.set_refusals(numbers.refusals);
+  if (numbers.loaded_ns != 0) *out.mutable_loaded() = TimeUtil::NanosecondsToTimestamp(numbers.loaded_ns);
+  for (const telemetry::DetectionNumbers::File& file : numbers.files) out.add_files(file.path);
+  for (const telemetry::RuleNumbers& rule : numbers.rules) {
+    v1::AgentStatus::DetectionRules::Rule& one = *out.add_rules();
+    one.set_rule(telemetry::ToUtf8(rule.rule));
+    one.set_priority(telemetry::ToProto(rule.priority));
+    one.set_matches(rule.matches);
+    one.set_lost(rule.lost);
+    one.set_missed(rule.missed);
+  }
+  for (const telemetry::RuleLoss& loss : numbers.losses) {
+    v1::AgentStatus::DetectionRules::Loss& one = *out.add_losses();
+    one.set_rule(telemetry::ToUtf8(loss.rule));
+    one.set_namespace_(loss.workload.ns);
+    one.set_workload(loss.workload.name);
+    one.set_lost(loss.lost);
+    one.set_missed(loss.missed);
+    one.set_unsent(loss.unsent);
+  }
+  for (const telemetry::DetectionOutputNumbers& output : numbers.outputs) {
+    v1::AgentStatus::DetectionRules::Output& one = *out.add_outputs();
+    one.set_output(output.name);
+    one.set_sent(output.sent);
+    one.set_lost(output.lost);
+    one.set_failures(output.failures);
+    one.set_queued(output.queued);
+    one.set_problem(telemetry::ToUtf8(output.problem));
   }
 }
 

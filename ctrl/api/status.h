@@ -22,6 +22,8 @@ void AddSources(const std::string& server, const std::vector<telemetry::SourceSt
 void AddHookPolicies(const hooks::PolicyReports& reports, v1::AgentStatus* status);
 void AddLsmPolicies(const lsm::LsmReports& reports, const reconcile::View& view, v1::AgentStatus* status);
 
+void AddDetectionRules(const telemetry::DetectionNumbers& numbers, v1::AgentStatus* status);
+
 // Tunnels by the number of the uplink that carries them: "vxlan flannel.1".
 using Tunnels = std::map<std::uint32_t, std::vector<std::string>>;
 using TunnelsNow = std::function<Tunnels()>;

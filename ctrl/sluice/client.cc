@@ -190,4 +190,23 @@ Status Client::Observe(const v1::ObserveRequest& request, const std::function<St
   return consumed.ok() ? Convert(ended) : consumed;
 }
 
+Status Client::Record(const v1::RecordRequest& request, std::optional<std::chrono::nanoseconds> duration,
+                      const std::function<Status(const v1::EventRecords&)>& consume,
+                      const std::function<void()>& begun) {
+  SL_RETURN_IF_ERROR(usable_);
+  grpc::ClientContext context;
+  if (duration) {
+    context.set_deadline(std::chrono::system_clock::now() +
+                         std::chrono::ceil<std::chrono::system_clock::duration>(*duration));
+  }
+  Status consumed;
+  const auto reader = stub_->Record(&context, request);
+  reader->WaitForInitialMetadata();
+  if (begun && !ReadStart(context).node.empty()) begun();
+  const grpc::Status ended = ReadAll(&context, reader.get(), consume, &consumed);
+  if (!consumed.ok()) return consumed;
+  if (duration && ended.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) return OkStatus();
+  return Convert(ended);
+}
+
 }  // namespace sluice::client

@@ -2,8 +2,10 @@
 // Connects at the first call; not thread-safe.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,6 +44,9 @@ class Client {
   // `begun`: called once the agent collects events for this stream.
   Status Observe(const v1::ObserveRequest& request, const std::function<Status(const v1::Event&)>& consume,
                  const std::function<void(const StreamStart&)>& begun = {});
+  // Ends after `duration`, if it is given. `begun` as for Observe.
+  Status Record(const v1::RecordRequest& request, std::optional<std::chrono::nanoseconds> duration,
+                const std::function<Status(const v1::EventRecords&)>& consume, const std::function<void()>& begun = {});
 
  private:
   Status Convert(const grpc::Status& status) const;

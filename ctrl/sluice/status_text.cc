@@ -154,6 +154,29 @@ std::string KubeArmorPoliciesText(const v1::AgentStatus& status) {
   return Section(table) + problems;
 }
 
+// Rules without a hit or a loss are not listed one by one.
+std::string DetectionRulesText(const v1::AgentStatus& status) {
+  if (!status.has_detection_rules()) return "";
+  const v1::AgentStatus::DetectionRules& rules = status.detection_rules();
+  Table table({{"RULE"}, {"PRIORITY"}, {"MATCHES", Align::kRight}, {"LOST", Align::kRight}, {"MISSED", Align::kRight}});
+  for (const auto& rule : rules.rules()) {
+    if (rule.matches() + rule.missed() == 0) continue;
+    table.Add({Printable(rule.rule()), v1::Detection::Priority_Name(rule.priority()), std::to_string(rule.matches()),
+               std::to_string(rule.lost()), std::to_string(rule.missed())});
+  }
+  Table outputs({{"OUTPUT"}, {"SENT", Align::kRight}, {"LOST", Align::kRight}, {"QUEUED", Align::kRight}, {"PROBLEM"}});
+  for (const auto& output : rules.outputs()) {
+    outputs.Add({output.output(), std::to_string(output.sent()), std::to_string(output.lost()),
+                 std::to_string(output.queued()), Printable(output.problem())});
+  }
+  std::string text = fmt::format("\ndetection rules in force: {}, of {} files; events: {}\n", rules.rules_size(),
+                                 rules.files_size(), rules.events());
+  if (!rules.problem().empty())
+    text += fmt::format("the newest rules files are not in force: {}\n", Printable(rules.problem()));
+  if (!rules.missing().empty()) text += fmt::format("no sensor: {}\n", Printable(rules.missing()));
+  return text + Section(table) + Section(outputs);
+}
+
 // Of hook and KubeArmor policies: "TracingPolicy files is not in force: ...". Empty: all are.
 std::string FirstInError(const v1::AgentStatus& status) {
   const auto first = [](const auto& policies) -> std::string {
@@ -210,8 +233,9 @@ std::string StatusText(const v1::AgentStatus& status) {
   if (!status.process_sensors().empty())
     text += fmt::format("processes are seen by {}s\n", Printable(status.process_sensors()));
   return text + UnboundText(status) + KubernetesText(status) + IntegrityText(status) + QuarantineText(status) +
-         HookPoliciesText(status) + KubeArmorPoliciesText(status) + ProgramsText(status) + MapsText(status) +
-         LostText(status) + FeaturesText(status) + RightsText("RIGHT", status.rights(), status.confinement()) +
+         HookPoliciesText(status) + KubeArmorPoliciesText(status) + DetectionRulesText(status) + ProgramsText(status) +
+         MapsText(status) + LostText(status) + FeaturesText(status) +
+         RightsText("RIGHT", status.rights(), status.confinement()) +
          RightsText("RIGHT OF THE HELPER", status.helper_rights(), status.helper_confinement());
 }
 

@@ -32,6 +32,7 @@ void AddQuarantine(CLI::App& app, CommandLine& line);
 void AddObserve(CLI::App& app, CommandLine& line);
 void AddStatus(CLI::App& app, CommandLine& line);
 void AddReplay(CLI::App& app, CommandLine& line);
+void AddRecord(CLI::App& app, CommandLine& line);
 void AddRules(CLI::App& app, CommandLine& line);
 void AddSysdump(CLI::App& app, CommandLine& line);
 void AddUninstall(CLI::App& app, CommandLine& line);

@@ -23,6 +23,7 @@
 #include "kernel/datapath/root.h"
 #include "kernel/net/conntrack.h"
 #include "kernel/net/tunnels.h"
+#include "telemetry/falco/falco_event.h"
 #include "telemetry/kubearmor/kubearmor_event.h"
 #include "telemetry/tetragon/tetragon_event.h"
 
@@ -112,6 +113,7 @@ Status Agent::Begin() {
   // If this node was enforced on before, ending here would leave it open after a boot: the controller holds instead.
   const bool is_first = state.empty() && !state.pinned && datapath_->generation() == 0;
   if (!directory.ok() && is_first) return directory.status();
+  SL_RETURN_IF_ERROR(CheckRules(is_first));
   MakeController();
   SL_RETURN_IF_ERROR(StartKubernetes());
   MakeTelemetry();
@@ -136,6 +138,7 @@ Status Agent::Begin() {
     LogError("hook policies are not in force yet: {}", Message(begun));
   if (const Status begun = lsm_policies_->Begin(telemetry_.get()); !begun.ok())
     LogError("KubeArmor policies are not in force yet: {}", Message(begun));
+  SL_RETURN_IF_ERROR(StartRules());
   SL_RETURN_IF_ERROR(datapath_->EndHandOver());
   SL_RETURN_IF_ERROR(datapath_->Keep({{datapath::Repaired::kAttachment, [this] { return services_->Repair(); }},
                                       {datapath::Repaired::kPin, [this] { return hook_policies_->PutBackPins(); }}}));
@@ -152,11 +155,13 @@ Status Agent::Begin() {
 Agent::~Agent() {
   if (hook_policies_) hook_policies_->Stop();
   if (lsm_policies_) lsm_policies_->Stop();
+  begun_rules_ = nullptr;
   if (telemetry_) telemetry_->Stop();  // ends the followers' calls and requests for metrics
   tetragon_api_.reset();
   hubble_.reset();
   server_.reset();
   kubearmor_server_.reset();
+  rules_.reset();  // after the calls that record
 }
 
 Status Agent::OpenDatapath() {
@@ -326,6 +331,10 @@ void Agent::MakeTelemetry() {
   sources.hook_policies = [this] { return hook_policies_->Numbers(); };
   sources.hook_records = [this] { return hook_policies_->RecordNumbers(); };
   sources.lsm_policies = [this] { return lsm_policies_->Numbers(); };
+  sources.detection = [this]() -> std::optional<telemetry::DetectionNumbers> {
+    const DetectionRules* const rules = begun_rules_;
+    return rules == nullptr ? std::nullopt : rules->Numbers();
+  };
   sources.quarantined_workloads = [controller]() -> StatusOr<std::size_t> {
     SL_ASSIGN_OR_RETURN(const policy::Quarantine quarantine, controller->quarantine());
     return quarantine.workloads.size();
@@ -343,6 +352,29 @@ telemetry::RotatingFile::Options Agent::ExportFile() const {
   return {.path = options_.export_file, .max_bytes = options_.export_max_bytes, .max_files = options_.export_max_files};
 }
 
+// At a later start wrong rules are no reason to leave the node without enforcement.
+Status Agent::CheckRules(bool is_first) const {
+  if (options_.rules.paths.empty()) return OkStatus();
+  if (!options_.rules_http.url.empty())
+    SL_RETURN_IF_ERROR(Annotate(detect::HttpSender::Create(options_.rules_http).status(), "--rules-http"));
+  if (!is_first) return OkStatus();
+  return Annotate(detect::LoadRuleFiles(options_.rules).status(), "--rules");
+}
+
+Status Agent::StartRules() {
+  SL_ASSIGN_OR_RETURN(rules_, DetectionRules::Start(options_, node_name_, telemetry_.get()));
+  if (const Status begun = rules_->Begin(); !begun.ok())
+    LogError("detection rules are not in force until they are right: {}", Message(begun));
+  begun_rules_ = rules_.get();
+  return OkStatus();
+}
+
+void Agent::ReadRulesAgain() {
+  if (!rules_->has_files()) return;
+  if (const Status loaded = rules_->Reload(); !loaded.ok())
+    LogError("SIGHUP: rules: refused, the earlier rules stay in force: {}", Message(loaded));
+}
+
 Status Agent::CheckExport() const {
   if (options_.export_file.empty()) return OkStatus();
   const auto file = telemetry::RotatingFile::Open(ExportFile());
@@ -358,6 +390,7 @@ Status Agent::StartExport() {
                                           .span = std::chrono::seconds(options_.export_span)};
   if (options_.export_format == "tetragon-json") telemetry::ExportAsTetragon(&options);
   if (options_.export_format == "kubearmor-json") telemetry::ExportAsKubeArmor(&options);
+  if (options_.export_format == "falco-json") telemetry::ExportAsFalco(&options);
   return Annotate(telemetry_->StartExport(std::move(options)), "--export-file");
 }
 
@@ -367,6 +400,8 @@ Status Agent::StartApi() {
                               .datapath = datapath_.get(),
                               .hooks = hook_policies_->controller(),
                               .lsm = lsm_policies_->controller()};
+  sources.detection = [this] { return rules_->Numbers(); };
+  sources.record = [this](const auto& types, const auto& workload) { return rules_->Record(types, workload); };
   sources.constants.set_version(SLUICE_VERSION);
   sources.constants.set_node(node_name_);
   sources.constants.set_bpf_root(options_.bpf_root);
@@ -575,6 +610,7 @@ Status Agent::Run() {
         KeepCopy();
         return OkStatus();
       }
+      ReadRulesAgain();
       ReadDirectoryAgain(fmt::format("uid {}, pid {}", signal.ssi_uid, signal.ssi_pid));
     }
     if (polled[3].revents != 0) {

@@ -21,6 +21,7 @@
 #include "ctrl/sluiced/kubernetes.h"
 #include "ctrl/sluiced/lsm_policies.h"
 #include "ctrl/sluiced/options.h"
+#include "ctrl/sluiced/rules.h"
 #include "ctrl/sluiced/services.h"
 #include "ctrl/sluiced/tetragon_api.h"
 #include "kernel/bpf/features.h"
@@ -60,6 +61,9 @@ class Agent {
   void MakeTelemetry();
   Status FollowUplinks();
   telemetry::RotatingFile::Options ExportFile() const;
+  Status CheckRules(bool is_first) const;
+  Status StartRules();
+  void ReadRulesAgain();
   Status CheckExport() const;  // InvalidArgument: the file cannot be written
   Status StartExport();
   Status StartApi();
@@ -95,6 +99,7 @@ class Agent {
   telemetry::ContainerNames container_names_;
   std::unique_ptr<Kubernetes> kubernetes_;  // null: --kube off
   std::unique_ptr<telemetry::Telemetry> telemetry_;
+  std::unique_ptr<DetectionRules> rules_;  // after telemetry, which it uses
   std::unique_ptr<api::Service> service_;
   std::unique_ptr<api::Server> server_;
   std::unique_ptr<TetragonApi> tetragon_api_;              // null: not served
@@ -104,6 +109,7 @@ class Agent {
   std::atomic<const api::Calls*> calls_{nullptr};                 // the server's, once it exists
   std::atomic<const api::Calls*> tetragon_calls_{nullptr};        // likewise
   std::atomic<const hubble::HubbleApi*> served_hubble_{nullptr};  // hubble_, once it serves
+  std::atomic<const DetectionRules*> begun_rules_{nullptr};       // rules_, once it exists
   std::atomic<bool> ready_{false};                                // enforcement is in place
   std::set<std::string> attached_uplinks_;
   std::optional<Clock::time_point> refresh_at_;

@@ -169,9 +169,9 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_option("--export-file", options->export_file, "write events to this file, one JSON object a line");
   app.add_option(
          "--export-format", options->export_format,
-         "json; tetragon-json: processes and hooks only, as Tetragon writes them; or kubearmor-json: alerts only, "
-         "as KubeArmor's clients write them")
-      ->check(CLI::IsMember({"json", "tetragon-json", "kubearmor-json"}));
+         "json; tetragon-json: processes and hooks only, as Tetragon writes them; kubearmor-json: alerts only, as "
+         "KubeArmor's clients write them; or falco-json: detections only, as Falco writes them")
+      ->check(CLI::IsMember({"json", "tetragon-json", "kubearmor-json", "falco-json"}));
   app.add_option("--export-max-bytes", options->export_max_bytes,
                  "size of one export file; then it is renamed to FILE.1")
       ->check(CLI::PositiveNumber);
@@ -182,6 +182,39 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_option("--export-span", options->export_span,
                  "seconds that the export files reach back, even if one workload has very many events; 0: no workload "
                  "is limited");
+  app.add_option("--rules", options->rules.paths,
+                 "file of detection rules as Falco has them, or directory of such files, read by name; may be given "
+                 "several times: later ones build on earlier ones. Read again when they change, and at SIGHUP")
+      ->check(CLI::ExistingPath);
+  std::string rules_match = "first";
+  app.add_option("--rules-match", rules_match, "which rules an event is reported for: the first that it meets, or all")
+      ->check(CLI::IsMember({"first", "all"}));
+  std::string rules_priority = "debug";
+  app.add_option("--rules-priority", rules_priority, "lowest priority of the rules that are applied")
+      ->check(
+          [](const std::string& text) {
+            return policy::rules::ParsePriority(text) ? std::string()
+                                                      : "must be emergency, alert, critical, error, warning, notice, "
+                                                        "informational or debug, not " +
+                                                            text;
+          },
+          "PRIORITY");
+  app.add_option("--rules-rate", options->rules_rate,
+                 "detections a second that are reported, at most a share of them of one rule in one workload; 0: all");
+  app.add_option("--rules-http", options->rules_http.url,
+                 "URL that detections are posted to as Falco's JSON: falcosidekick's, for example")
+      ->check([](const std::string& text) { return text.empty() ? std::string() : detect::UrlProblem(text); }, "URL");
+  app.add_option("--rules-http-ca", options->rules_http.ca,
+                 "PEM file of the CAs of the receiver's certificate; default: the system's");
+  app.add_option("--rules-http-cert", options->rules_http.certificate,
+                 "PEM file of the certificate that is shown to the receiver; these files are read again when they "
+                 "change");
+  app.add_option("--rules-http-key", options->rules_http.key, "PEM file of its key");
+  app.add_option("--rules-syslog", options->rules_syslog,
+                 "socket of a syslog daemon that detections are written to, /dev/log for example; empty: none");
+  std::string rules_syslog_format = "text";
+  app.add_option("--rules-syslog-format", rules_syslog_format, "text: Falco's line; json: its JSON")
+      ->check(CLI::IsMember({"text", "json"}));
   app.add_option("--history", options->history,
                  "ended flows that are remembered, as many hook events, and as many execs and exits");
   app.add_option("--workload-series", options->workload_series,
@@ -217,6 +250,9 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   options->hubble.asked_for = app.count("--hubble-api") != 0;
   if (!options->hubble.asked_for) options->hubble.addresses = {api::AddressBeside(options->api.address, "hubble.sock")};
   std::erase(options->hubble.addresses, "");
+  if (rules_match == "all") options->rules_match = policy::rules::MatchMode::kAll;
+  options->rules.lowest = policy::rules::ParsePriority(rules_priority).value();  // checked
+  if (rules_syslog_format == "json") options->rules_syslog_form = detect::SyslogSender::Form::kJson;
   for (const std::string& text : hubble_peers) options->hubble.peers.push_back(hubble::ParsePeer(text).value());
   for (const std::string& text : quarantine_allow) {
     options->quarantine_allow.push_back(policy::Prefix::Parse(text).value());  // checked

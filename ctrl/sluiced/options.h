@@ -8,6 +8,9 @@
 
 #include "bpf/abi/events.h"
 #include "ctrl/api/server.h"
+#include "ctrl/detect/http_sender.h"
+#include "ctrl/detect/rule_files.h"
+#include "ctrl/detect/syslog_sender.h"
 #include "ctrl/hubble/hubble_api.h"
 #include "ctrl/reconcile/state_store.h"
 #include "policy/resource/address.h"
@@ -42,11 +45,17 @@ struct AgentOptions {
   std::uint32_t process_ring_bytes = 4U << 20;
   telemetry::Redaction::Options redaction;
   std::string export_file;             // empty: events are not exported
-  std::string export_format = "json";  // or "tetragon-json", "kubearmor-json"
+  std::string export_format = "json";  // or "tetragon-json", "kubearmor-json", "falco-json"
   std::uint64_t export_max_bytes = 64U << 20;
   std::uint32_t export_max_files = 5;
   std::uint32_t export_rate = 0;
   std::uint32_t export_span = 600;  // seconds
+  detect::RuleFilesOptions rules;   // without paths: there are no detection rules
+  policy::rules::MatchMode rules_match = policy::rules::MatchMode::kFirst;
+  std::uint32_t rules_rate = 1000;
+  detect::HttpReceiver rules_http;  // without a URL: none
+  std::string rules_syslog;         // socket; empty: none
+  detect::SyslogSender::Form rules_syslog_form = detect::SyslogSender::Form::kText;
   std::uint32_t history = 4096;
   std::uint32_t workload_series = 256;
   std::uint32_t process_series = 512;

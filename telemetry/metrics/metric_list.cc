@@ -50,6 +50,9 @@ const char* const kByPolicysHook = "512 hooks, and policy `other` for the rest";
 const char* const kWithHooks = "with a hook policy";
 constexpr char kWithKubeArmor[] = "with a KubeArmor policy";
 constexpr char kByLsmTable[] = "as many as there are tables, fixed";
+constexpr char kWithRules[] = "with `--rules`";
+constexpr char kByRuleName[] = "512 rules, and rule `other` for the rest";
+constexpr char kByOutput[] = "2 outputs";
 const char* const kWithSensors = "while the process sensors run (`--process-sensors`)";
 const char* const kWithStats = "while the kernel counts (`sysctl kernel.bpf_stats_enabled=1`)";
 const char* const kWithExport = "with `--export-file`";
@@ -264,6 +267,90 @@ void AddAgent(std::vector<MetricInfo>* out) {
   };
 }
 
+void AddRules(std::vector<MetricInfo>* out) {
+  const std::vector<MetricInfo> more = {
+      {"sluice_rules", kGauge, "Detection rules that are in force.", {}, "", kWithRules},
+      {"sluice_rules_refused",
+       kGauge,
+       "1: the rules files are wrong, and the rules from before are in force.",
+       {},
+       "",
+       kWithRules},
+      {"sluice_rules_loads_total",
+       kCounter,
+       "Times that the rules files were read: the rules came into force (loaded), or were refused.",
+       {"result"},
+       "2 results",
+       kWithRules},
+      {"sluice_rules_loaded_timestamp_seconds",
+       kGauge,
+       "When the rules in force were loaded, since 1970; 0: never.",
+       {},
+       "",
+       kWithRules},
+      {"sluice_rule_events_total", kCounter, "Events that rules were applied to.", {}, "", kWithRules},
+      {"sluice_rule_matches_total", kCounter, "Events that met the rule.", {"rule"}, kByRuleName, kWithRules},
+      {"sluice_rule_detections_lost_total",
+       kCounter,
+       "Events that met the rule and made no detection: there were more than `--rules-rate`.",
+       {"rule"},
+       kByRuleName,
+       kWithRules},
+      {"sluice_rule_events_missed_total",
+       kCounter,
+       "Events that were lost before rules could be applied to them, and that the rule might have been for.",
+       {"rule"},
+       kByRuleName,
+       kWithRules},
+      {"sluice_rule_output_sent_total",
+       kCounter,
+       "Detections that a receiver took.",
+       {"output"},
+       kByOutput,
+       kWithRules},
+      {"sluice_rule_output_lost_total",
+       kCounter,
+       "Detections that were not sent: the queue of the receiver was full, or it refused them.",
+       {"output"},
+       kByOutput,
+       kWithRules},
+      {"sluice_rule_output_failures_total", kCounter, "Attempts that failed.", {"output"}, kByOutput, kWithRules},
+      {"sluice_rule_output_queued", kGauge, "Detections that wait for a receiver.", {"output"}, kByOutput, kWithRules},
+      {"falcosecurity_falco_rules_matches_total",
+       kCounter,
+       "Events that met the rule, under the name and with the labels that Falco has: the priority is a number from 0 "
+       "(emergency) to 7 (debug), and each tag is a label `tag_...` with the value true.",
+       {"priority", "rule_name", "source", "tag_*"},
+       kByRuleName,
+       kWithRules},
+      {"falcosecurity_falco_sha256_rules_files_info",
+       kGauge,
+       "Always 1; the labels have the name and the SHA-256 of a rules file in force.",
+       {"file_name", "sha256"},
+       "rules files",
+       kWithRules},
+      {"falcosecurity_falco_outputs_queue_num_drops_total",
+       kCounter,
+       "The sum of sluice_rule_output_lost_total, under Falco's name.",
+       {},
+       "",
+       kWithRules},
+      {"falcosecurity_scap_n_evts_total",
+       kCounter,
+       "The same as sluice_rule_events_total, under Falco's name.",
+       {},
+       "",
+       kWithRules},
+      {"falcosecurity_scap_n_drops_total",
+       kCounter,
+       "Events of system calls that were lost before rules could be applied to them, under Falco's name.",
+       {},
+       "",
+       kWithRules},
+  };
+  out->insert(out->end(), more.begin(), more.end());
+}
+
 void AddTraffic(std::vector<MetricInfo>* out) {
   const std::vector<MetricInfo> more = {
       {"sluice_packets_total",
@@ -440,6 +527,7 @@ void AddOwnProcess(std::vector<MetricInfo>* out) {
 std::vector<MetricInfo> MakeList() {
   std::vector<MetricInfo> list;
   AddAgent(&list);
+  AddRules(&list);
   AddTraffic(&list);
   AddEvents(&list);
   AddKernel(&list);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "telemetry/detect/rule_numbers.h"
 #include "telemetry/event/event_export.h"
 #include "telemetry/flow/flow_sweeper.h"
 #include "telemetry/metrics/hook_policies.h"
@@ -53,6 +54,7 @@ struct MetricsSources {
   LsmPoliciesNow lsm_policies;                               // absent: nothing enforces them
   HookPoliciesNow hook_policies;                             // absent: nothing enforces them
   HookRecordsNow hook_records;                               // likewise
+  DetectionNow detection;                                    // absent: there are no detection rules
   std::function<std::uint64_t()> http_dropped;               // absent: no HTTP server
 };
 

@@ -65,5 +65,14 @@ TEST_F(ClientProgram, RecordedEventsAreReplayed) {
   }
 }
 
+TEST_F(ClientProgram, RecordRefusesWhatIsNoTimeAndNoWorkload) {
+  for (const std::vector<std::string>& wrong : {std::vector<std::string>{"record", "--duration", "soon"},
+                                                {"record", "--duration", "-3s"},
+                                                {"record", "--workload", "web"}}) {
+    EXPECT_EQ(RunAt("unix:///nowhere", wrong).exit_code, 2) << wrong[2];
+  }
+  EXPECT_EQ(RunAt("unix:///nowhere", {"record"}).exit_code, 1);
+}
+
 }  // namespace
 }  // namespace sluice::test

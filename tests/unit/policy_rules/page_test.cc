@@ -21,8 +21,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* kHead = R"(# Falco rules
 Falco's users keep their detection rules as YAML: rules, macros, lists and exceptions. Sluice reads these files as they
-are, checks them, and evaluates them on events. **This version has no sensor that feeds the rules yet:** they can be
-checked (`sluice rules check`) and tried on recorded events (`sluice rules test`), and nothing alerts on a live node.
+are, checks them (`sluice rules check`), tries them on recorded events (`sluice rules test`), and reports what meets them
+(`sluiced --rules`).
 
 What a condition means is written down as a program, `policy/rules/evaluate.cc`, which the tests of
 `tests/unit/policy_rules` hold to this page; the form in which rules run (`policy/rules/ruleset.h`) is tested against it
@@ -33,14 +33,52 @@ run `SLUICE_UPDATE_DOCS=1 SLUICE_CORPORA=DIR build/bin/unit_rules --gtest_filter
 ```
 sluice rules check falco_rules.yaml local_rules.yaml     # in this order: the second one may change the first
 sluice rules check --json falco_rules.yaml               # Falco's falco_load_results
+sluice record -o events.jsonl --duration 60s             # what programs do on this node, as the rules see it
 sluice rules test --events events.jsonl falco_rules.yaml # an alert a line, as JSON, for each event that meets a rule
+sluice replay --events events.jsonl --rules falco_rules.yaml # the same
 ```
 - `check` prints `FILE: Ok`, `FILE: Ok, with warnings` or `FILE: Invalid` with the error; warnings go to standard error.
   Exit 0: every file is right, 1: one is not or cannot be read.
 - Messages have Falco's codes (below). The texts are Sluice's own. The place is that of the item in the file; for a
   condition the text in which lists are replaced is shown too, with a mark.
+- `record` needs the agent: it writes system calls (`--type openat,execve`: only these; `--workload NS/NAME`: only of its
+  processes) while it runs, whatever rules are in force. A recording may hold secrets: a new file is for its owner only.
 - `test` reads one event a line (`policy/rules/event_record.h` says which keys there are), and takes the first rule that
   an event meets; `--all` takes all. Rules with `enabled: false` are not looked at.
+
+## Rules in force
+`sluiced --rules FILE|DIR` (several times: later files build on earlier ones; of a directory its `*.yaml` and `*.yml` by
+name) applies rules. They are read again when a file changes or comes or goes (looked at each second; a file counts once it
+has been the same for two looks), and at SIGHUP. A file that is wrong changes nothing: `sluice status`, the log and
+`sluice_rules_refused` say what is wrong, with file, line and column. At the node's first start it ends the agent with exit
+code 2; at a later one the agent enforces its policies and waits for the files.
+
+No event is lost in between: the sensors report what the old and the new rules need, then the rules change between two
+events, then the sensors leave what only the old ones needed. Counters of a rule go on as long as its name stays.
+
+| option | |
+| --- | --- |
+| `--rules-match first\|all` | an event counts for the first rule that it meets, in the order of the files, or for all |
+| `--rules-priority PRIORITY` | rules of a lower priority are not applied |
+| `--rules-rate N` | at most N detections a second (1000; 0: all), with a burst of one second. Half as many more are for rules in workloads that had less than a sixteenth of it in this second, so that a flood of one does not hide the others |
+
+A hit is an event of type `detection` ([events.md](events.md#detection)) for `sluice observe`, the agent's history and
+`--export-file`. What is missing is counted by rule and workload: `sluice status` has for each rule its `matches`, `lost`
+(hits beyond `--rules-rate`) and `missed` (events that were lost before rules were applied, and that the rule might have
+been for), and `-o json` also `losses` by workload. [Metrics](metrics.md) have the same by rule, also under Falco's names.
+
+## Outputs
+| | |
+| --- | --- |
+| file | `--export-file FILE --export-format falco-json`: [Falco's form](events.md#falcos-form), with the export's limits and rotation |
+| stream | `sluice observe -f -o falco-json`, or any other form |
+| HTTP | `--rules-http URL`: each detection is posted as Falco's JSON on a connection that is kept, as Falco's `http_output` does for falcosidekick. `--rules-http-ca`, `--rules-http-cert` and `--rules-http-key` for TLS (1.2 at least) with certificates at both ends; the files are read again when they change. Redirects are not followed |
+| syslog | `--rules-syslog /dev/log`: facility `user`, the priority as severity, Falco's line of text or (`--rules-syslog-format json`) its JSON, at most 8 KiB |
+
+Each receiver has a queue of 4096 detections and 16 MiB. While it fails, the oldest one is tried again, with pauses from
+0.1 s to 30 s (or what `Retry-After` asks for, up to that). An answer of 5xx, 408 or 429 is tried five times; another
+answer than 2xx is a refusal. From a full queue the rule with the most detections loses its newest. All losses are counted:
+`sluice_rule_output_lost_total`, and by rule and workload in `sluice status -o json`.
 
 ## What a file may have
 - Several documents, each a list of items: `rule`, `macro`, `list`, `required_engine_version`,

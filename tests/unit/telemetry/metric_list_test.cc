@@ -19,8 +19,8 @@ What `/metrics` says (`--metrics`, 127.0.0.1:9464 by default), in Prometheus' te
 `SLUICE_UPDATE_DOCS=1 build/bin/unit_telemetry --gtest_filter=MetricList.*`. A test compares it, another one compares a
 real scrape with the list.
 
-A bound says how many series a metric may have. Labels come from fixed sets, except names of workloads, programs and
-policies: as many of those as the options allow have their own series, and all others are summed up in one series,
+A bound says how many series a metric may have. Labels come from fixed sets, except names of workloads, programs, policies
+and rules: as many of those as the options allow have their own series, and all others are summed up in one series,
 `other`. A series never changes its owner: it disappears with its workload or policy. A label without a value is absent,
 as usual in Prometheus.
 
@@ -28,6 +28,7 @@ as usual in Prometheus.
 - `reason`: why a packet was dropped; `NONE` otherwise.
 - `direction`: `egress` or `ingress`, seen from the workload.
 - `effect`: what the rule did: `ALLOW`, `DENY`, `DEFAULT_DENY` (the policy isolates and no rule allows), `AUDIT`.
+- `falcosecurity_*`: numbers under the names that Falco has for them, for people's dashboards.
 )";
 
 const char* NameOf(MetricKind kind) {

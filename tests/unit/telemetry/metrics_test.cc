@@ -51,6 +51,7 @@ class MetricsTest : public ::testing::Test {
                                                     .verdicts = &verdicts_,
                                                     .kubernetes_writes = kubernetes_writes_,
                                                     .lsm_policies = [this] { return lsm_policies_; },
+                                                    .detection = [this] { return detection_; },
                                                     .hook_policies = [this] { return hook_policies_; },
                                                     .hook_records = [this] { return hook_records_; }},
                                      std::move(options));
@@ -105,6 +106,7 @@ class MetricsTest : public ::testing::Test {
   std::vector<HookPolicyNumbers> hook_policies_;
   HookRecordNumbers hook_records_;
   LsmNumbers lsm_policies_;
+  std::optional<DetectionNumbers> detection_;
   bool ready_ = true;
   StatusOr<std::size_t> quarantined_ = std::size_t{2};
 };
@@ -367,6 +369,49 @@ TEST_F(MetricsTest, ManyKubeArmorPoliciesShareASeries) {
             88);
   EXPECT_FALSE(samples.contains(
       R"(sluice_kubearmor_actions_total{kind="KubeArmorPolicy",namespace="shop",policy="p512",action="Block"})"));
+}
+
+TEST_F(MetricsTest, DetectionRulesUnderOurNamesAndFalcos) {
+  EXPECT_THAT(Render(), Not(Contains(Key(HasSubstr("rule")))));
+  detection_ = DetectionNumbers{.in_force = true,
+                                .loads = 2,
+                                .refusals = 1,
+                                .loaded_ns = 1'790'000'000'500'000'000,
+                                .events = 100,
+                                .events_lost = 9};
+  detection_->files = {{.path = "/etc/falco/falco_rules.yaml", .sha256 = "abc"}};
+  detection_->rules = {{.rule = "A shell",
+                        .source = "syscall",
+                        .priority = policy::rules::Priority::kWarning,
+                        .tags = {"T1555", "mitre-x", "mitre_x"},
+                        .matches = 7,
+                        .lost = 2,
+                        .missed = 3}};
+  detection_->outputs = {{.name = "http", .sent = 5, .lost = 1, .failures = 4, .queued = 6, .problem = ""}};
+  EXPECT_THAT(Render(),
+              Has({{"sluice_rules", 1},
+                   {"sluice_rules_refused", 0},
+                   {R"(sluice_rules_loads_total{result="loaded"})", 2},
+                   {R"(sluice_rules_loads_total{result="refused"})", 1},
+                   {"sluice_rules_loaded_timestamp_seconds", 1'790'000'000.5},
+                   {"sluice_rule_events_total", 100},
+                   {R"(sluice_rule_matches_total{rule="A shell"})", 7},
+                   {R"(sluice_rule_detections_lost_total{rule="A shell"})", 2},
+                   {R"(sluice_rule_events_missed_total{rule="A shell"})", 3},
+                   {R"(sluice_rule_output_sent_total{output="http"})", 5},
+                   {R"(sluice_rule_output_lost_total{output="http"})", 1},
+                   {R"(sluice_rule_output_failures_total{output="http"})", 4},
+                   {R"(sluice_rule_output_queued{output="http"})", 6},
+                   {R"(falcosecurity_falco_rules_matches_total{priority="4",rule_name="A shell",source="syscall",)"
+                    R"(tag_T1555="true",tag_mitre_x="true"})",
+                    7},
+                   {R"(falcosecurity_falco_sha256_rules_files_info{file_name="falco_rules.yaml",sha256="abc"})", 1},
+                   {"falcosecurity_falco_outputs_queue_num_drops_total", 1},
+                   {"falcosecurity_scap_n_evts_total", 100},
+                   {"falcosecurity_scap_n_drops_total", 9}}));
+  detection_->problem = "r.yaml:1:1: wrong";
+  for (int i = 0; i < 600; ++i) detection_->rules.push_back({.rule = std::to_string(i), .matches = 1});
+  EXPECT_THAT(Render(), Has({{"sluice_rules_refused", 1}, {R"(sluice_rule_matches_total{rule="other"})", 89}}));
 }
 
 TEST_F(MetricsTest, ApplyLatencyIsAHistogramByResult) {
