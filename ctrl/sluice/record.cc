@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "base/output.h"
+#include "base/printable.h"
 #include "ctrl/sluice/client.h"
 #include "ctrl/sluice/verb.h"
 
@@ -71,7 +72,7 @@ StatusOr<ExitCode> Record(const AgentAddress& server, const RecordOptions& optio
     lost += batch.lost();
     if (batch.lost() != 0) Tell(fmt::format("sluice: {} events are missing here: they came too fast", batch.lost()));
     std::string lines;
-    for (const std::string& record : batch.records()) lines += record + "\n";
+    for (const std::string& record : batch.records()) lines += PrintableJson(record) + "\n";
     return file.valid() ? WriteAll(file.get(), options.file, lines) : WriteOut(lines);
   };
   SL_RETURN_IF_ERROR(Client(server).Record(request, duration, consume, [] { Tell("sluice: recording"); }));

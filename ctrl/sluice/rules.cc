@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/output.h"
+#include "base/printable.h"
 #include "ctrl/resources/resource_directory.h"
 #include "ctrl/sluice/resource_args.h"
 #include "ctrl/sluice/rules_test_run.h"
@@ -76,7 +77,7 @@ Status Alert(const policy::rules::Ruleset& ruleset, policy::rules::Matcher& matc
   SL_ASSIGN_OR_RETURN(const auto record, policy::rules::ParseEventRecord(line));
   const auto mode = all ? MatchMode::kAll : MatchMode::kFirst;
   for (const std::uint32_t rule : matcher.Match(record->event, mode)) {
-    SL_RETURN_IF_ERROR(WriteOut(AlertJson(MakeAlert(ruleset.rules()[rule], record->event)) + "\n"));
+    SL_RETURN_IF_ERROR(WriteOut(PrintableJson(AlertJson(MakeAlert(ruleset.rules()[rule], record->event))) + "\n"));
   }
   return OkStatus();
 }

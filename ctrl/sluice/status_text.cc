@@ -166,7 +166,7 @@ std::string DetectionRulesText(const v1::AgentStatus& status) {
   }
   Table outputs({{"OUTPUT"}, {"SENT", Align::kRight}, {"LOST", Align::kRight}, {"QUEUED", Align::kRight}, {"PROBLEM"}});
   for (const auto& output : rules.outputs()) {
-    outputs.Add({output.output(), std::to_string(output.sent()), std::to_string(output.lost()),
+    outputs.Add({Printable(output.output()), std::to_string(output.sent()), std::to_string(output.lost()),
                  std::to_string(output.queued()), Printable(output.problem())});
   }
   std::string text = fmt::format("\ndetection rules in force: {}, of {} files; events: {}\n", rules.rules_size(),

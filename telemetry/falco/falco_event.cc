@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/printable.h"
 #include "telemetry/event/text.h"
 
 namespace sluice::telemetry {
@@ -123,7 +124,7 @@ std::optional<Alert> ToFalcoAlert(const v1::Event& event) {
 
 StatusOr<std::string> ToFalcoJson(const v1::Event& event) {
   const auto alert = ToFalcoAlert(event);
-  return alert ? AlertJson(*alert) : std::string();
+  return alert ? PrintableJson(AlertJson(*alert)) : std::string();
 }
 
 void ExportAsFalco(EventExport::Options* options) {

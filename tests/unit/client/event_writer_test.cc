@@ -68,6 +68,25 @@ TEST(EventWriter, HooksAreEventsLikeOthers) {
   EXPECT_THAT(Text("dict", "", hook), HasSubstr("arguments[0].int32Value: -100\n"));
 }
 
+TEST(EventWriter, DetectionsAlsoInFalcosForm) {
+  const char* detection = R"({"detection": {"time": "2026-03-04T05:06:07Z", "node": "n", "type": "detection",
+    "namespace": "shop", "workload": "web-0", "process": {"pid": 42, "binary": "/bin/cat", "arguments": ["/k"]},
+    "rule": "Key read", "priority": "WARNING", "source": "syscall", "tags": ["host"], "output": "Key read | file=/k",
+    "fields": [{"name": "fd.name", "text": "/k"}, {"name": "fd.num", "int64Value": "3"}, {"name": "user.name"}]}})";
+  EXPECT_EQ(Text("compact", "", detection),
+            "2026-03-04T05:06:07.000Z DETECTION shop/web-0 42 /bin/cat /k: WARNING Key read: Key read | file=/k\n");
+  EXPECT_EQ(Text("falco-json", "", detection),
+            R"({"hostname":"n","output":"05:06:07.000000000: Warning Key read | file=/k","output_fields":)"
+            R"({"evt.time":1772600767000000000,"fd.name":"/k","fd.num":3,"user.name":null},"priority":"Warning",)"
+            R"("rule":"Key read","source":"syscall","tags":["host"],"time":"2026-03-04T05:06:07.000000000Z"})"
+            "\n");
+  EXPECT_EQ(Text("json", "rule,fields", detection),
+            R"({"rule":"Key read","fields":[{"name":"fd.name","text":"/k"},{"name":"fd.num","int64Value":"3"},)"
+            R"({"name":"user.name"}]})"
+            "\n");
+  EXPECT_EQ(Text("falco-json", ""), "") << "a flow";
+}
+
 TEST(EventWriter, DictHasALineForEachField) {
   const std::string text = Text("dict", "");
   EXPECT_THAT(text, HasSubstr("time: 2026-03-04T05:06:07Z\ntype: flow\nevent: END\nverdict: DROPPED\n"));
@@ -101,7 +120,7 @@ TEST(EventWriter, RefusesFieldsThatNoEventHas) {
   EXPECT_THAT(Message(EventWriter::Make("json", "sorce").status()), HasSubstr("--fields: sorce: no event has"));
   EXPECT_FALSE(EventWriter::Make("compact", "time").ok());
   EXPECT_THAT(Message(EventWriter::Make("xml", "").status()),
-              HasSubstr("compact, wide, dict, json, tetragon-json and kubearmor-json"));
+              HasSubstr("compact, wide, dict, json, tetragon-json, kubearmor-json and falco-json"));
 }
 
 }  // namespace

@@ -55,6 +55,10 @@ TEST(ToRequest, TetragonsFormAsksForWhatItHas) {
   EXPECT_THAT(Asked({.output = "json"}).filter().types(), IsEmpty());
 }
 
+TEST(ToRequest, FalcosFormAsksForDetections) {
+  EXPECT_THAT(Asked({.output = "falco-json"}).filter().types(), ElementsAre("detection"));
+}
+
 TEST(ToRequest, EveryFilter) {
   const auto request = Asked({.conditions = {{"--type", "flow,exec"},
                                              {"--verdict", "dropped"},

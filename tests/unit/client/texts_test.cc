@@ -155,6 +155,19 @@ TEST(StatusText, ShowsHookPoliciesAndWhichAreNotInForce) {
   EXPECT_EQ(NotInPlaceText(status), "TracingPolicyNamespaced shop/bad is not in force: there is no such function");
 }
 
+TEST(StatusText, ShowsWhatDetectionRulesMetAndMissed) {
+  const std::string text = StatusText(FromJson<v1::AgentStatus>(R"({"detectionRules": {"inForce": true,
+    "problem": "r.yaml:3:1: wrong", "files": ["r.yaml"], "events": "100", "missing": "io_uring",
+    "rules": [{"rule": "Key read", "priority": "WARNING", "matches": "7", "lost": "2", "missed": "1"},
+              {"rule": "Silent", "priority": "DEBUG"}],
+    "outputs": [{"output": "http", "sent": "5", "lost": "1", "queued": "3", "problem": "nobody listens"}]}})"));
+  EXPECT_THAT(text, HasSubstr("detection rules in force: 2, of 1 files; events: 100\n"
+                              "the newest rules files are not in force: r.yaml:3:1: wrong\nno sensor: io_uring\n"));
+  EXPECT_THAT(text, testing::ContainsRegex("Key read +WARNING +7 +2 +1\n"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("Silent")));
+  EXPECT_THAT(text, testing::ContainsRegex("http +5 +1 +3 +nobody listens\n"));
+}
+
 TEST(StatusText, SaysThatAnUplinkCarriesTunnels) {
   EXPECT_THAT(StatusText(FromJson<v1::AgentStatus>(R"({"programs": [
     {"program": "xdp_uplink", "interface": "eth0", "ifindex": 2, "mode": "xdp native",
