@@ -34,9 +34,8 @@ bool IsSame(const Container& one, const Container& other) {
 
 }  // namespace
 
-bool ContainerFacts::Set(const std::vector<Listed>& containers) {
+void ContainerFacts::Set(const std::vector<Listed>& containers) {
   const std::lock_guard lock(mutex_);
-  bool changed = false;
   std::set<std::string> listed;
   for (const Listed& one : containers) {
     if (one.id.empty() || !listed.insert(one.id).second) continue;
@@ -44,18 +43,17 @@ bool ContainerFacts::Set(const std::vector<Listed>& containers) {
     Facts now = FactsOf(one);
     if (known != nullptr && IsSame(*known, *now)) continue;
     known = std::move(now);
-    changed = true;
+    version_++;
   }
   std::erase_if(gone_, [&](const std::string& id) { return listed.contains(id); });
   for (const auto& [id, facts] : known_) {
     const bool is_new = !listed.contains(id) && std::find(gone_.begin(), gone_.end(), id) == gone_.end();
     if (is_new) gone_.push_back(id);
   }
-  if (gone_.size() <= kMaxGone) return changed;
+  if (gone_.size() <= kMaxGone) return;
   const auto end = gone_.begin() + static_cast<std::ptrdiff_t>(gone_.size() - kMaxGone);
   for (auto id = gone_.begin(); id != end; ++id) known_.erase(*id);
   gone_.erase(gone_.begin(), end);
-  return changed;
 }
 
 ContainerFacts::Found ContainerFacts::Find(const std::string& id) const {

@@ -2,7 +2,8 @@
 // runtime and the API server say of it. Thread-safe.
 #pragma once
 
-#include <functional>
+#include <atomic>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -27,8 +28,8 @@ class ContainerFacts {
     std::string repository;  // of its image; empty: not known
   };
   // All of them. What is known of a container stays until it is listed no more, and for as long as the last
-  // `kMaxGone` others that are gone. True: something has changed.
-  bool Set(const std::vector<Listed>& containers);
+  // `kMaxGone` others that are gone.
+  void Set(const std::vector<Listed>& containers);
 
   // The container with this id (empty: the host's), and whether that is all that will be known of it.
   struct Found {
@@ -37,9 +38,13 @@ class ContainerFacts {
   };
   Found Find(const std::string& id) const;
 
+  // Grows with each change of what is known of a container.
+  std::uint64_t version() const { return version_; }
+
   static constexpr std::size_t kMaxGone = 1024;
 
  private:
+  std::atomic<std::uint64_t> version_ = 0;
   mutable std::mutex mutex_;
   std::map<std::string, Facts> known_;
   std::vector<std::string> gone_;  // oldest first

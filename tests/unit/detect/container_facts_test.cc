@@ -16,13 +16,15 @@ TEST(ContainerFacts, AnIdAloneIsNotAll) {
   const std::string id = "0123456789abcdef0123";
   EXPECT_FALSE(facts.Find(id).final);
   EXPECT_EQ(facts.Find(id).container->id, "0123456789ab");
-  EXPECT_TRUE(facts.Set({{.id = id, .name = "web", .pod = {"shop", "web-0"}, .pod_uid = "u", .repository = "nginx"}}));
+  facts.Set({{.id = id, .name = "web", .pod = {"shop", "web-0"}, .pod_uid = "u", .repository = "nginx"}});
+  EXPECT_EQ(facts.version(), 1U);
   const auto found = facts.Find(id);
   EXPECT_TRUE(found.final);
   EXPECT_EQ(found.container->image_repository, "nginx");
   EXPECT_EQ(found.container->pod_namespace, "shop");
   EXPECT_EQ(found.container->full_id, id);
-  EXPECT_FALSE(facts.Set({{.id = id, .name = "web", .pod = {"shop", "web-0"}, .pod_uid = "u", .repository = "nginx"}}));
+  facts.Set({{.id = id, .name = "web", .pod = {"shop", "web-0"}, .pod_uid = "u", .repository = "nginx"}});
+  EXPECT_EQ(facts.version(), 1U) << "nothing has changed";
 }
 
 TEST(ContainerFacts, ContainersThatAreGoneAreRememberedForAWhile) {

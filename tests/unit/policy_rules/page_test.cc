@@ -98,7 +98,8 @@ answer than 2xx is a refusal. From a full queue the rule with the most detection
 - `and` binds more than `or`; `not` belongs to the next check.
 - A field of ancestors without an index is compared with each ancestor: one is enough. `fd.ip`, `fd.port`, `fd.net` and
   the fields of names (`fd.sip.name`, ...) are compared with each value: one is enough, and `!=` needs all.
-- `fd.sip.name` and its like compare names that are known for the address. Rules never cause a look-up of their own.
+- `fd.sip.name` and its like compare names that are known for the address: of the cluster's Services, with `--kube`
+  (`kubernetes.default.svc.cluster.local`). Rules never cause a look-up of their own.
 - Times are UTC.
 
 ## What is stricter or other than in Falco
