@@ -206,24 +206,40 @@ Status Agent::LookAtHost() {
 
 Status Agent::StartKubernetes() {
   if (options_.kube == "off") return OkStatus();
-  auto started = Kubernetes::Start({.kube = options_.kube,
-                                    .cri = options_.cri,
-                                    .cni_socket = options_.cni_socket,
-                                    .state_dir = options_.state_dir,
-                                    .node_name = node_name_,
-                                    .set_services = [this](auto table) { return services_->Set(std::move(table)); },
-                                    .set_node_labels = [this](const auto& labels) { return SetNodeLabels(labels); },
-                                    .set_containers = [this](const auto& all) { SetContainers(all); },
-                                    .policy_problems =
-                                        [this] {
-                                          PolicyProblems problems = hook_policies_->controller()->problems();
-                                          problems.merge(lsm_policies_->controller()->problems());
-                                          return problems;
-                                        }},
-                                   controller_.get(), &container_names_);
+  auto started = Kubernetes::Start(
+      {.kube = options_.kube,
+       .cri = options_.cri,
+       .cni_socket = options_.cni_socket,
+       .state_dir = options_.state_dir,
+       .node_name = node_name_,
+       .set_services =
+           [this](auto table) {
+             service_names_.Set(*table);
+             return services_->Set(std::move(table));
+           },
+       .set_node_labels = [this](const auto& labels) { return SetNodeLabels(labels); },
+       .set_containers = [this](const auto& all) { SetContainers(all); },
+       .policy_problems =
+           [this] {
+             PolicyProblems problems = hook_policies_->controller()->problems();
+             problems.merge(lsm_policies_->controller()->problems());
+             return problems;
+           }},
+      controller_.get(), &container_names_);
   if (!started.ok()) return Annotate(started.status(), "--kube");
   kubernetes_ = *std::move(started);
   return OkStatus();
+}
+
+void Agent::SetContainers(const std::vector<cri::Container>& containers) {
+  hook_policies_->SetContainers(containers);
+  std::vector<detect::ContainerFacts::Listed> listed;
+  listed.reserve(containers.size());
+  for (const cri::Container& one : containers) {
+    listed.push_back(
+        {.id = one.id, .name = one.name, .pod = one.pod, .pod_uid = one.pod_uid, .repository = one.repository});
+  }
+  container_facts_.Set(listed);
 }
 
 void Agent::FollowKubernetes(bool has_changed) {
@@ -362,7 +378,8 @@ Status Agent::CheckRules(bool is_first) const {
 }
 
 Status Agent::StartRules() {
-  SL_ASSIGN_OR_RETURN(rules_, DetectionRules::Start(options_, node_name_, telemetry_.get()));
+  SL_ASSIGN_OR_RETURN(rules_, DetectionRules::Start(options_, node_name_, telemetry_.get(),
+                                                    {.containers = &container_facts_, .services = &service_names_}));
   if (const Status begun = rules_->Begin(); !begun.ok())
     LogError("detection rules are not in force until they are right: {}", Message(begun));
   begun_rules_ = rules_.get();

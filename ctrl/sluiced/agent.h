@@ -64,6 +64,7 @@ class Agent {
   Status CheckRules(bool is_first) const;
   Status StartRules();
   void ReadRulesAgain();
+  void SetContainers(const std::vector<cri::Container>& containers);
   Status CheckExport() const;  // InvalidArgument: the file cannot be written
   Status StartExport();
   Status StartApi();
@@ -97,6 +98,8 @@ class Agent {
   std::unique_ptr<reconcile::Controller> controller_;
   std::unique_ptr<Closer> closer_;
   telemetry::ContainerNames container_names_;
+  detect::ContainerFacts container_facts_;
+  detect::ServiceNames service_names_;
   std::unique_ptr<Kubernetes> kubernetes_;  // null: --kube off
   std::unique_ptr<telemetry::Telemetry> telemetry_;
   std::unique_ptr<DetectionRules> rules_;  // after telemetry, which it uses

@@ -35,19 +35,35 @@ StatusOr<std::vector<std::unique_ptr<telemetry::DetectionOutput>>> OpenOutputs(c
 
 }  // namespace
 
-DetectionRules::DetectionRules(const AgentOptions& options, const std::string& node, telemetry::Telemetry* telemetry)
+DetectionRules::DetectionRules(const AgentOptions& options, const std::string& node, telemetry::Telemetry* telemetry,
+                               const Known& known)
     : has_files_(!options.rules.paths.empty()),
-      detector_(DetectorOptions(options, node, telemetry), &telemetry->hub(), &telemetry->history()),
-      sensors_(std::make_unique<detect::SensorNeeds>(nullptr)) {
+      detector_(DetectorOptions(options, node, telemetry), &telemetry->hub(), &telemetry->history()) {
+  auto calls = CallSensors::Start({.node = node,
+                                   .processes = telemetry->processes(),
+                                   .containers = known.containers,
+                                   .services = known.services,
+                                   .detector = &detector_,
+                                   .recordings = &recordings_});
+  if (calls.ok()) {
+    calls_ = *std::move(calls);
+  } else {
+    LogWarn("detection rules see no system calls: {}", Message(calls.status()));
+  }
+  sensors_ = std::make_unique<detect::SensorNeeds>(
+      calls_ == nullptr ? std::function<Status(const detect::Rulesets&)>()
+                        : [this](const detect::Rulesets& rulesets) { return calls_->Require(rulesets); });
   if (!has_files_) return;
-  follower_ = std::make_unique<detect::RuleFollower>(
-      detect::RuleFollower::Options{.files = options.rules, .each_second = [this] { detector_.Tick(); }},
-      sensors_.get(), &detector_);
+  follower_ =
+      std::make_unique<detect::RuleFollower>(detect::RuleFollower::Options{.files = options.rules,
+                                                                           .sensed = calls::CallStore::SupportedTypes(),
+                                                                           .each_second = [this] { detector_.Tick(); }},
+                                             sensors_.get(), &detector_);
 }
 
 StatusOr<std::unique_ptr<DetectionRules>> DetectionRules::Start(const AgentOptions& options, const std::string& node,
-                                                                telemetry::Telemetry* telemetry) {
-  std::unique_ptr<DetectionRules> rules(new DetectionRules(options, node, telemetry));
+                                                                telemetry::Telemetry* telemetry, const Known& known) {
+  std::unique_ptr<DetectionRules> rules(new DetectionRules(options, node, telemetry, known));
   if (!rules->has_files_) return rules;
   SL_ASSIGN_OR_RETURN(rules->outputs_, OpenOutputs(options));
   for (const auto& output : rules->outputs_) rules->detector_.AddOutput(output.get());
@@ -77,11 +93,14 @@ std::optional<telemetry::DetectionNumbers> DetectionRules::Numbers() const {
   numbers.rules = detector_.Rules();
   numbers.losses = detector_.Losses();
   numbers.outputs = detector_.Outputs();
+  numbers.missing = calls_ == nullptr ? "system calls" : calls_->missing();
+  numbers.events_lost = calls_ == nullptr ? 0 : calls_->lost();
   return numbers;
 }
 
-StatusOr<std::shared_ptr<telemetry::EventRecording>> DetectionRules::Record(const policy::rules::EventSet& types,
+StatusOr<std::shared_ptr<telemetry::EventRecording>> DetectionRules::Record(const policy::rules::EventSet& asked_for,
                                                                             const policy::ObjectName& workload) {
+  const policy::rules::EventSet& types = asked_for.any() ? asked_for : calls::CallStore::SupportedTypes();
   SL_ASSIGN_OR_RETURN(const std::uint64_t number, sensors_->AddRecording(types));
   auto recording = recordings_.Begin({.types = types, .workload = workload});
   if (!recording.ok()) {

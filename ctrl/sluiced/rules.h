@@ -9,7 +9,9 @@
 #include <thread>
 #include <vector>
 
+#include "ctrl/detect/container_facts.h"
 #include "ctrl/detect/rule_follower.h"
+#include "ctrl/sluiced/call_sensors.h"
 #include "ctrl/sluiced/options.h"
 #include "telemetry/detect/detector.h"
 #include "telemetry/detect/event_recording.h"
@@ -19,9 +21,15 @@ namespace sluice {
 
 class DetectionRules {
  public:
-  // Opens what detections are sent to, and the sensors. `telemetry` must stay until Stop. InvalidArgument: an option.
+  // What the rest of the agent knows that rules ask for.
+  struct Known {
+    const detect::ContainerFacts* containers = nullptr;
+    const detect::ServiceNames* services = nullptr;
+  };
+  // Opens what detections are sent to, and the sensors; without sensors there is a warning. `telemetry` and
+  // `containers` outlive this. InvalidArgument: an option.
   static StatusOr<std::unique_ptr<DetectionRules>> Start(const AgentOptions& options, const std::string& node,
-                                                         telemetry::Telemetry* telemetry);
+                                                         telemetry::Telemetry* telemetry, const Known& known);
   ~DetectionRules();
   DetectionRules(const DetectionRules&) = delete;
   DetectionRules& operator=(const DetectionRules&) = delete;
@@ -42,12 +50,14 @@ class DetectionRules {
                                                               const policy::ObjectName& workload);
 
  private:
-  DetectionRules(const AgentOptions& options, const std::string& node, telemetry::Telemetry* telemetry);
+  DetectionRules(const AgentOptions& options, const std::string& node, telemetry::Telemetry* telemetry,
+                 const Known& known);
 
   const bool has_files_;
   std::vector<std::unique_ptr<telemetry::DetectionOutput>> outputs_;  // before the detector, which offers to them
   telemetry::Detector detector_;
   telemetry::EventRecordings recordings_;
+  std::unique_ptr<CallSensors> calls_;  // null: this kernel has none
   std::unique_ptr<detect::SensorNeeds> sensors_;
   std::unique_ptr<detect::RuleFollower> follower_;
 };
