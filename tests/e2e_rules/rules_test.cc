@@ -141,7 +141,8 @@ TEST_F(Rules, FilesAreFollowedAndAWrongOneChangesNothing) {
   Write("rules.yaml", Rule("Broken", "proc.nam = x"));
   ASSERT_TRUE(agent().Signal(SIGHUP).ok());
   ASSERT_TRUE(Eventually([&] { return AgentStatus()["detectionRules"].contains("problem"); })) << agent().Log();
-  EXPECT_THAT(AgentStatus()["detectionRules"]["problem"].get<std::string>(), HasSubstr(File("rules.yaml") + ":1:"));
+  EXPECT_THAT(AgentStatus()["detectionRules"]["problem"].get<std::string>(),
+              HasSubstr(File("rules.yaml") + ":3:14: rule 'Broken'"));
   EXPECT_EQ(in_force(), "Other read");
   EXPECT_THAT(Sluice({"status"}).out, HasSubstr("the newest rules files are not in force"));
   // At a later start they are waited for: the node stays enforced on.
@@ -162,7 +163,7 @@ TEST_F(Rules, AFirstStartRefusesWrongRules) {
                                       "--rules", File("rules.yaml")});
   ASSERT_TRUE(refused.ok()) << refused.status();
   EXPECT_EQ(refused->exit_code, 2) << refused->output;
-  EXPECT_THAT(refused->output, HasSubstr(File("rules.yaml") + ":1:"));
+  EXPECT_THAT(refused->output, HasSubstr(File("rules.yaml") + ":3:14: rule 'Broken'"));
 }
 
 TEST_F(Rules, WhatIsRecordedIsReplayed) {
