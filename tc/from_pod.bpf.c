@@ -7,7 +7,16 @@ static __always_inline void sl_count_from_pod(const struct sl_evaluation* j, __u
   sl_count_endpoint(j->from_endpoint, 0, outcome, &j->size);
 }
 
-static __always_inline int sl_redirect_to_pod(const struct sl_evaluation* j, __u32 outcome) {
+/* The receiver's own hook records what gets there. */
+static __always_inline void sl_record_from_pod(struct __sk_buff* skb, const struct sl_evaluation* j,
+                                               const struct sl_flow_entry* entry, int reason, __u32 outcome) {
+  if (!sl_is_captured(j, j->from_endpoint, reason > 0 ? j->to_endpoint : 0)) return;
+  sl_capture_skb(skb, entry, outcome | SL_CAPTURE_OF_SENDER | (reason > 0 ? SL_CAPTURE_OF_RECEIVER : 0));
+}
+
+static __always_inline int sl_redirect_to_pod(struct __sk_buff* skb, const struct sl_evaluation* j,
+                                              const struct sl_flow_entry* entry, __u32 outcome) {
+  if (sl_is_captured(j, j->to_endpoint, 0)) sl_capture_skb(skb, entry, outcome | SL_CAPTURE_OF_RECEIVER);
   sl_count_endpoint(j->to_endpoint, 1, outcome, &j->size); /* the packet skips tc_to_pod */
   sl_count_event(SL_COUNTER_REDIRECT_PEER);
   return bpf_redirect_peer(j->to_ifindex, 0);
@@ -22,10 +31,11 @@ __noinline int sl_from_pod_any(struct __sk_buff* skb) {
   int reason = sl_evaluate_any_skb(skb, j, SL_HOOK_TC_FROM_POD);
   __u32 outcome = sl_outcome(reason, j);
   sl_count_from_pod(j, outcome);
+  sl_record_from_pod(skb, j, 0, reason, outcome);
   if (reason == SL_LINK_CONTROL) return TC_ACT_UNSPEC;
   if (reason) return TC_ACT_SHOT;
   if (!j->may_pass_host || !sl_is_other_pod(j, j->to_ifindex) || j->packet.has_vlan) return TC_ACT_UNSPEC;
-  if (j->may_route ? sl_route_skb(skb, j) : sl_can_bridge(skb, j)) return sl_redirect_to_pod(j, outcome);
+  if (j->may_route ? sl_route_skb(skb, j) : sl_can_bridge(skb, j)) return sl_redirect_to_pod(skb, j, 0, outcome);
   return TC_ACT_UNSPEC;
 }
 
@@ -46,8 +56,9 @@ int tc_from_pod(struct __sk_buff* skb) {
   if (reason == SL_NOT_PLAIN) return sl_from_pod_any(skb);
   __u32 outcome = sl_outcome(reason, j);
   sl_count_from_pod(j, outcome);
+  sl_record_from_pod(skb, j, &seen.flow->entry, reason, outcome);
   if (reason) return TC_ACT_SHOT;
-  if (sl_try_redirect(j, &plain, data, data_end)) return sl_redirect_to_pod(j, outcome);
-  if (sl_can_bridge(skb, j)) return sl_redirect_to_pod(j, outcome);
+  if (sl_try_redirect(j, &plain, data, data_end)) return sl_redirect_to_pod(skb, j, &seen.flow->entry, outcome);
+  if (sl_can_bridge(skb, j)) return sl_redirect_to_pod(skb, j, &seen.flow->entry, outcome);
   return TC_ACT_UNSPEC;
 }

@@ -2,8 +2,10 @@
 /* tc egress of the host end of a pod's veth: packets that the pod receives through the host's stack. */
 #include "bpf/lib/hook.bpf.h"
 
-static __always_inline int sl_end_to_pod(const struct sl_evaluation* j, int reason) {
+static __always_inline int sl_end_to_pod(struct __sk_buff* skb, const struct sl_evaluation* j,
+                                         const struct sl_flow_entry* entry, int reason) {
   __u32 outcome = sl_outcome(reason, j);
+  if (sl_is_captured(j, j->to_endpoint, 0)) sl_capture_skb(skb, entry, outcome | SL_CAPTURE_OF_RECEIVER);
   sl_count_packet(SL_HOOK_TC_TO_POD, outcome, &j->size);
   sl_count_endpoint(j->to_endpoint, 1, outcome, &j->size);
   return reason > 0 ? TC_ACT_SHOT : TC_ACT_UNSPEC;
@@ -15,7 +17,7 @@ __noinline int sl_to_pod_any(struct __sk_buff* skb) {
   struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return TC_ACT_SHOT;
   j->sender.socket = sl_sending_socket(skb, j->sender.has_socket);
-  return sl_end_to_pod(j, sl_evaluate_any_skb(skb, j, SL_HOOK_TC_TO_POD));
+  return sl_end_to_pod(skb, j, 0, sl_evaluate_any_skb(skb, j, SL_HOOK_TC_TO_POD));
 }
 
 SEC("tc")
@@ -34,5 +36,5 @@ int tc_to_pod(struct __sk_buff* skb) {
   if (!sl_parse_fast((__u8*)(long)skb->data, (__u8*)(long)skb->data_end, &j->key, &plain)) return sl_to_pod_any(skb);
   sl_measure_fast(skb, j, plain.header);
   int reason = sl_evaluate_fast(j, skb, &plain, &seen);
-  return reason == SL_NOT_PLAIN ? sl_to_pod_any(skb) : sl_end_to_pod(j, reason);
+  return reason == SL_NOT_PLAIN ? sl_to_pod_any(skb) : sl_end_to_pod(skb, j, &seen.flow->entry, reason);
 }

@@ -3,13 +3,17 @@
 #include "bpf/lib/hook.bpf.h"
 #include "bpf/lib/verdict_unrecorded.bpf.h"
 
-static __always_inline int sl_uplink_redirect(const struct sl_evaluation* j, __u32 outcome) {
+static __always_inline int sl_uplink_redirect(struct xdp_md* ctx, const struct sl_evaluation* j,
+                                              const struct sl_flow_entry* entry, __u32 outcome) {
+  if (sl_is_captured(j, j->to_endpoint, 0)) sl_capture_xdp(ctx, entry, outcome);
   sl_count_endpoint(j->to_endpoint, 1, outcome, &j->size); /* the packet skips tc_to_pod */
   sl_count_event(SL_COUNTER_REDIRECT_DEVMAP);
   return bpf_redirect_map(&pod_devices, j->to_ifindex, XDP_DROP);
 }
 
-static __always_inline int sl_uplink_drop(const struct sl_evaluation* j, __u32 reason) {
+static __always_inline int sl_uplink_drop(struct xdp_md* ctx, const struct sl_evaluation* j,
+                                          const struct sl_flow_entry* entry, __u32 reason) {
+  if (sl_is_captured(j, j->to_endpoint, 0)) sl_capture_xdp(ctx, entry, reason);
   sl_count_packet(SL_HOOK_XDP_UPLINK, reason, &j->size);
   sl_count_endpoint(j->to_endpoint, 1, reason, &j->size);
   return XDP_DROP;
@@ -42,12 +46,12 @@ __noinline int sl_uplink_any(struct xdp_md* ctx) {
   if (is_evaluated) reason = sl_evaluate();
   if (reason == SL_RESOLVE_RECEIVER) return sl_uplink_pass(j); /* tc/to_pod can look up sockets, and decides then */
   if (reason && (!is_evaluated || reason == SL_DROP_FRAGMENT_NOT_FOUND) && !sl_is_for_pod(j)) return sl_uplink_pass(j);
-  if (reason) return sl_uplink_drop(j, reason);
+  if (reason) return sl_uplink_drop(ctx, j, 0, reason);
   __u32 outcome = sl_outcome(reason, j);
   sl_count_packet(SL_HOOK_XDP_UPLINK, outcome, &j->size);
   if (j->not_local || !j->may_route || !j->may_pass_host || j->packet.has_vlan || !sl_route_xdp(ctx, j))
     return XDP_PASS;
-  return sl_uplink_redirect(j, outcome);
+  return sl_uplink_redirect(ctx, j, 0, outcome);
 }
 
 SEC("xdp")
@@ -67,8 +71,8 @@ int xdp_uplink(struct xdp_md* ctx) {
   int reason = sl_evaluate_fast(j, 0, plain, &seen);
   if (reason == SL_NOT_PLAIN && j->known_absent) reason = sl_evaluate_unrecorded();
   if (reason == SL_NOT_PLAIN) return sl_uplink_any(ctx);
-  if (reason) return sl_uplink_drop(j, reason);
+  if (reason) return sl_uplink_drop(ctx, j, &seen.flow->entry, reason);
   __u32 outcome = sl_outcome(reason, j);
   sl_count_packet(SL_HOOK_XDP_UPLINK, outcome, &j->size);
-  return sl_try_redirect(j, plain, data, data_end) ? sl_uplink_redirect(j, outcome) : XDP_PASS;
+  return sl_try_redirect(j, plain, data, data_end) ? sl_uplink_redirect(ctx, j, &seen.flow->entry, outcome) : XDP_PASS;
 }

@@ -70,8 +70,13 @@ enum sl_setting_flags {
   SL_SETTING_REDIRECT = 1 << 1,         /* redirects by bpf_redirect_peer and devmap are on */
   SL_SETTING_KEEP_ESTABLISHED = 1 << 2, /* a newer generation does not revoke live flows */
   SL_SETTING_REDIRECT_ALWAYS = 1 << 3,  /* with REDIRECT: also for flows that were not seen to pass the host path */
-  SL_SETTING_HOST_TRACKS_TCP = 1 << 4   /* the host's connection tracking checks TCP windows: no redirect for TCP */
+  SL_SETTING_HOST_TRACKS_TCP = 1 << 4,  /* the host's connection tracking checks TCP windows: no redirect for TCP */
+  SL_SETTING_CAPTURE = 1 << 5           /* packets of some workload are recorded (bpf/abi/capture.h) */
 };
+/* With SL_SETTING_CAPTURE: set if an endpoint with the same lowest four bits is recorded. So almost all other workloads
+ * pay for one test of a word that is loaded. */
+#define SL_SETTING_CAPTURED(endpoint) (1u << (16 + ((endpoint)&15)))
+#define SL_SETTING_CAPTURED_ANY 0xffff0000u
 
 /* An uplink: a network card that xdp/uplink is attached to. */
 struct sl_uplink {

@@ -48,6 +48,7 @@ struct sl_evaluation {
   __u8 may_route;         /* the packet may be redirected as by a router: sl_is_for_router */
   __u32 way_seen;         /* of sl_flow_see */
   __u32 slot;             /* of the flow in the flow table */
+  __u32 flow_slot;        /* for captures: of the flow whose entry decided; SL_NO_SLOT: none */
   __u32 over_slot;        /* of the known flow, to remove it if it is over */
   __u32 over_incarnation; /* there */
   __u32 route_length;     /* length to compare with the route's MTU; 0: a GSO packet, which is segmented */
@@ -55,6 +56,7 @@ struct sl_evaluation {
   __u32 refused;          /* link control: its drop reason, before policy is evaluated */
   __u32 service;          /* tc_from_pod: sl_service.number of the address that the pod sent to; 0: no Service's */
   __u8 translated;        /* enum sl_translated */
+  __u8 has_fresh;         /* for captures: `fresh` is of this packet */
   __u8 source_mac[8];     /* tc_from_pod: of the frame, and the two bytes after it */
   struct sl_size size;
   struct sl_sender sender;

@@ -5,6 +5,7 @@
 
 #include <linux/pkt_cls.h>
 
+#include "bpf/lib/capture.bpf.h"
 #include "bpf/lib/control.bpf.h"
 #include "bpf/lib/fast_path.bpf.h"
 #include "bpf/lib/sender.bpf.h"
@@ -13,13 +14,19 @@
 /* Bytes of a packet that are pulled into the linear part to find its headers. */
 #define SL_MAX_HEADERS 512
 
+/* What only packets that are not plain set. */
+static __always_inline void sl_reset_outcome(struct sl_evaluation* j) {
+  j->service = j->answer_of = j->translated = j->has_fresh = 0;
+  j->flow_slot = SL_NO_SLOT;
+}
+
 /* Writes into this CPU's evaluation. Global for the same reason as sl_evaluate. Returns a drop reason. */
 __noinline int sl_parse_skb(struct __sk_buff* skb) {
   __u32 zero = 0;
   struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return SL_DROP_RULESET_MISSING;
   sl_reset_packet(&j->packet);
-  j->service = j->answer_of = j->translated = 0;
+  sl_reset_outcome(j);
   return sl_parse((void*)(long)skb->data, (void*)(long)skb->data_end, &j->packet);
 }
 
@@ -28,7 +35,7 @@ __noinline int sl_parse_xdp(struct xdp_md* ctx) {
   struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
   if (!j) return SL_DROP_RULESET_MISSING;
   sl_reset_packet(&j->packet);
-  j->service = j->answer_of = j->translated = 0;
+  sl_reset_outcome(j);
   return sl_parse((void*)(long)ctx->data, (void*)(long)ctx->data_end, &j->packet);
 }
 

@@ -29,10 +29,12 @@ static __always_inline void sl_put_denied(struct sl_evaluation* j) {
 
 /* After policy denied the packet: counts it in an entry with the same denial, or makes a new entry from `fresh`. */
 static __always_inline void sl_account_denied(struct sl_evaluation* j) {
-  struct sl_flow_entry* entry = sl_entry_at(sl_search_unless_absent(j, SL_FLOW_DENIED));
+  const __u32 slot = sl_search_unless_absent(j, SL_FLOW_DENIED);
+  struct sl_flow_entry* entry = sl_entry_at(slot);
   if (entry && entry->generation == j->fresh.generation && entry->reason == j->fresh.reason &&
       entry->initiator.endpoint == j->fresh.initiator.endpoint && /* two workloads may forge the same address */
       !((entry->flags ^ j->fresh.flags) & SL_CT_INITIATOR_HI)) {
+    j->flow_slot = slot;
     sl_account_denied_again(j, entry, j->question.reversed);
     return;
   }
@@ -63,7 +65,8 @@ static __always_inline int sl_is_denied_still(const struct sl_evaluation* j, str
 /* Returns SL_DROP_POLICY_DENIED, SL_RESOLVE_SENDER, or SL_DROP_NONE if no entry decides the packet. */
 static __always_inline int sl_evaluate_denied(struct sl_evaluation* j, int src_hi) {
   if (j->known_absent || j->from_node || j->packet.is_icmp_error) return SL_DROP_NONE;
-  struct sl_flow_entry* entry = sl_entry_at(sl_flow_search(&j->key, SL_FLOW_DENIED));
+  const __u32 slot = sl_flow_search(&j->key, SL_FLOW_DENIED);
+  struct sl_flow_entry* entry = sl_entry_at(slot);
   if (!entry || !sl_is_denied_still(j, entry, src_hi, sl_orientation_of(&j->packet))) return SL_DROP_NONE;
   if (!sl_at_its_interface(j, &entry->initiator, &entry->responder)) return SL_DROP_NONE;
   if (sl_either_quarantined(&j->packet, entry->initiator.endpoint, entry->responder.endpoint)) return SL_DROP_NONE;
@@ -72,6 +75,7 @@ static __always_inline int sl_evaluate_denied(struct sl_evaluation* j, int src_h
   if (other_socket && !sl_knows(&j->sender)) j->sender.unknown = 1;
   j->from_endpoint = entry->initiator.endpoint;
   j->to_endpoint = entry->responder.endpoint;
+  j->flow_slot = slot;
   sl_account_denied_again(j, entry, 0);
   return SL_DROP_POLICY_DENIED;
 }

@@ -17,6 +17,7 @@ __noinline int sl_evaluate_known(struct sl_evaluation* j, struct sl_flow_entry* 
   const struct sl_flow_end* receiver = reply ? &entry->initiator : &entry->responder;
   j->reply = reply;
   j->is_known = 1;
+  j->flow_slot = j->slot;
   j->from_endpoint = sender->endpoint;
   j->to_endpoint = receiver->endpoint;
   j->to_ifindex = receiver->ifindex;

@@ -22,6 +22,7 @@ static __always_inline void sl_fill_fresh(struct sl_evaluation* j, int src_hi, i
   const struct sl_policy_question* q = &j->question;
   struct sl_flow_entry* fresh = &j->fresh;
   __builtin_memset(fresh, 0, sizeof(*fresh));
+  j->has_fresh = 1;
   fresh->created_ns = fresh->last_seen_ns = j->now;
   fresh->id = sl_next_flow_id();
   fresh->incarnation = (__u32)(fresh->id ^ fresh->id >> 32) ?: 1;

@@ -114,6 +114,8 @@ class BpfDatapath : public Enforcer, public PathReader {
   Status SetRedirectRecheck(std::chrono::nanoseconds interval) { return settings_.SetPathFresh(interval); }
   // Sets SL_SETTING_HOST_TRACKS_TCP, which Configure does not change.
   Status SetHostTracksTcp(bool on) { return settings_.SetHostTracksTcp(on); }
+  // Tells the packet path whose packets are recorded, likewise.
+  Status SetCaptured(const std::set<std::uint32_t>& endpoints) { return settings_.SetCaptured(endpoints); }
   Status LookForOthers() { return pods_.LookForOthers(); }  // as PodInterfaces
 
  private:

@@ -14,6 +14,14 @@
 
 namespace sluice::datapath {
 
+namespace {
+
+// Flags that have a method of their own.
+constexpr __u32 kCaptureFlags = SL_SETTING_CAPTURE | SL_SETTING_CAPTURED_ANY;
+constexpr __u32 kOwnFlags = SL_SETTING_HOST_TRACKS_TCP | kCaptureFlags;
+
+}  // namespace
+
 StatusOr<sl_uplink> DescribedUplink(const std::string& interface, std::uint32_t ifindex) {
   const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ifreq request{};
@@ -74,7 +82,7 @@ Status Settings::LookForDamage() {
 
 Status Settings::SetFlags(std::uint32_t flags) {
   return Change([&](sl_settings& settings) {
-    settings.flags = flags | (settings.flags & SL_SETTING_HOST_TRACKS_TCP);
+    settings.flags = flags | (settings.flags & kOwnFlags);
     return OkStatus();
   });
 }
@@ -83,6 +91,15 @@ Status Settings::SetHostTracksTcp(bool on) {
   return Change([&](sl_settings& settings) {
     settings.flags &= ~static_cast<__u32>(SL_SETTING_HOST_TRACKS_TCP);
     if (on) settings.flags |= SL_SETTING_HOST_TRACKS_TCP;
+    return OkStatus();
+  });
+}
+
+Status Settings::SetCaptured(const std::set<std::uint32_t>& endpoints) {
+  __u32 captured = endpoints.empty() ? 0 : SL_SETTING_CAPTURE;
+  for (const std::uint32_t endpoint : endpoints) captured |= SL_SETTING_CAPTURED(endpoint);
+  return Change([&](sl_settings& settings) {
+    settings.flags = (settings.flags & ~kCaptureFlags) | captured;
     return OkStatus();
   });
 }

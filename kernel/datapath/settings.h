@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
 
@@ -30,11 +31,12 @@ class Settings {
   // methods below.
   StatusOr<sl_settings> ReadWithSeeds();
   bool drew_seeds() const { return drew_seeds_; }
-  Status SetFlags(std::uint32_t flags);  // SL_SETTING_*, except HOST_TRACKS_TCP
+  Status SetFlags(std::uint32_t flags);  // SL_SETTING_*, except HOST_TRACKS_TCP and CAPTURE
   Status SetHostTracksTcp(bool on);
-  Status SetPathFresh(std::chrono::nanoseconds fresh);  // as sl_settings.path_fresh
-  Status PutUplink(const sl_uplink& uplink);            // ResourceExhausted: there are SL_MAX_UPLINKS other ones
-  Status DeleteUplink(std::uint32_t ifindex);           // OK if there is none
+  Status SetCaptured(const std::set<std::uint32_t>& endpoints);  // SL_SETTING_CAPTURE, and whose packets are recorded
+  Status SetPathFresh(std::chrono::nanoseconds fresh);           // as sl_settings.path_fresh
+  Status PutUplink(const sl_uplink& uplink);   // ResourceExhausted: there are SL_MAX_UPLINKS other ones
+  Status DeleteUplink(std::uint32_t ifindex);  // OK if there is none
 
   // Writes the settings again if the kernel has others; returns whether it had since the last call.
   StatusOr<bool> Repair();
