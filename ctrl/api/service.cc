@@ -256,6 +256,7 @@ grpc::Status Service::Status(grpc::ServerContext* context, const v1::StatusReque
   if (sources_.hooks != nullptr) AddHookPolicies(sources_.hooks->reports(), reply);
   if (sources_.lsm != nullptr) AddLsmPolicies(sources_.lsm->reports(), *sources_.controller->view(), reply);
   if (const auto rules = sources_.detection ? sources_.detection() : std::nullopt) AddDetectionRules(*rules, reply);
+  if (sources_.capture_numbers) *reply->mutable_captures() = sources_.capture_numbers();
   if (sources_.kubernetes) AddSources(sources_.kubernetes_server, sources_.kubernetes(), reply->mutable_kubernetes());
   const sluice::Status added = AddNumbers(*sources_.controller->view(), *sources_.datapath, *sources_.telemetry, reply);
   if (added.ok() && sources_.tunnels) AddTunnels(sources_.tunnels(), reply);

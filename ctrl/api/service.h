@@ -12,6 +12,7 @@
 #include "ctrl/api/status.h"
 #include "ctrl/explain/program_links.h"
 #include "ctrl/reconcile/controller.h"
+#include "telemetry/capture/packet_capture.h"
 #include "telemetry/detect/event_recording.h"
 #include "telemetry/telemetry.h"
 
@@ -27,14 +28,16 @@ struct ServiceSources {
   reconcile::Controller* controller = nullptr;
   telemetry::Telemetry* telemetry = nullptr;
   datapath::PathReader* datapath = nullptr;
-  const hooks::HookController* hooks = nullptr;  // null: nothing enforces hook policies
-  const lsm::LsmController* lsm = nullptr;       // null: nothing enforces KubeArmor policies
-  v1::AgentStatus constants;                     // what does not change while the agent runs
-  std::string kubernetes_server;                 // URL; with `kubernetes`
-  telemetry::SourceStates kubernetes;            // empty: the agent runs without Kubernetes
-  TunnelsNow tunnels;                            // empty: no uplinks. Thread-safe
-  telemetry::DetectionNow detection;             // empty: there are no detection rules
-  StartRecording record;                         // empty: there are no sensors of system calls
+  const hooks::HookController* hooks = nullptr;                // null: nothing enforces hook policies
+  const lsm::LsmController* lsm = nullptr;                     // null: nothing enforces KubeArmor policies
+  telemetry::PacketCapture* captures = nullptr;                // null: no packets are kept
+  std::function<v1::AgentStatus::Captures()> capture_numbers;  // with `captures`
+  v1::AgentStatus constants;                                   // what does not change while the agent runs
+  std::string kubernetes_server;                               // URL; with `kubernetes`
+  telemetry::SourceStates kubernetes;                          // empty: the agent runs without Kubernetes
+  TunnelsNow tunnels;                                          // empty: no uplinks. Thread-safe
+  telemetry::DetectionNow detection;                           // empty: there are no detection rules
+  StartRecording record;                                       // empty: there are no sensors of system calls
 };
 
 class Service final : public v1::Sluice::Service {
@@ -57,6 +60,7 @@ class Service final : public v1::Sluice::Service {
                                 v1::OperationExplanation*) override;
   grpc::Status Quarantine(grpc::ServerContext*, const v1::QuarantineRequest*, v1::QuarantineReply*) override;
   grpc::Status Observe(grpc::ServerContext*, const v1::ObserveRequest*, grpc::ServerWriter<v1::Event>*) override;
+  grpc::Status Capture(grpc::ServerContext*, const v1::CaptureRequest*, grpc::ServerWriter<v1::CaptureReply>*) override;
   grpc::Status Top(grpc::ServerContext*, const v1::TopRequest*, v1::TopReply*) override;
   grpc::Status Status(grpc::ServerContext*, const v1::StatusRequest*, v1::AgentStatus*) override;
   grpc::Status Record(grpc::ServerContext*, const v1::RecordRequest*, grpc::ServerWriter<v1::EventRecords>*) override;

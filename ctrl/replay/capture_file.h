@@ -1,4 +1,4 @@
-// A pcap or pcapng file, frame by frame. The only user of libpcap.
+// A pcap or pcapng file, frame by frame.
 #pragma once
 
 #include <cstdint>

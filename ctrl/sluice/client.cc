@@ -176,6 +176,19 @@ Status Client::Get(const v1::GetRequest& request, const std::function<Status(con
   return consumed.ok() ? Convert(ended) : consumed;
 }
 
+Status Client::Capture(const v1::CaptureRequest& request, const std::function<Status(const v1::CaptureReply&)>& consume,
+                       const std::function<void(const StreamStart&)>& begun) {
+  SL_RETURN_IF_ERROR(usable_);
+  grpc::ClientContext context;
+  Status consumed;
+  const auto reader = stub_->Capture(&context, request);
+  reader->WaitForInitialMetadata();
+  const StreamStart start = ReadStart(context);
+  if (begun && !start.node.empty()) begun(start);
+  const grpc::Status ended = ReadAll(&context, reader.get(), consume, &consumed);
+  return consumed.ok() ? Convert(ended) : consumed;
+}
+
 Status Client::Observe(const v1::ObserveRequest& request, const std::function<Status(const v1::Event&)>& consume,
                        const std::function<void(const StreamStart&)>& begun) {
   SL_RETURN_IF_ERROR(usable_);

@@ -41,6 +41,9 @@ class Client {
 
   // Streams: each message goes to `consume`, whose error ends the stream and is returned.
   Status Get(const v1::GetRequest& request, const std::function<Status(const v1::Object&)>& consume);
+  // `begun`: called once packets are kept for this stream.
+  Status Capture(const v1::CaptureRequest& request, const std::function<Status(const v1::CaptureReply&)>& consume,
+                 const std::function<void(const StreamStart&)>& begun = {});
   // `begun`: called once the agent collects events for this stream.
   Status Observe(const v1::ObserveRequest& request, const std::function<Status(const v1::Event&)>& consume,
                  const std::function<void(const StreamStart&)>& begun = {});

@@ -4,7 +4,7 @@
 
 #include "ctrl/sluice/client.h"
 #include "ctrl/sluice/event_writer.h"
-#include "ctrl/sluice/observe_filters.h"
+#include "ctrl/sluice/filter_options.h"
 #include "ctrl/sluice/observe_request.h"
 #include "ctrl/sluice/verb.h"
 
@@ -74,24 +74,6 @@ StatusOr<ExitCode> Observe(const AgentAddress& server, const ObserveOptions& opt
   return ExitCode::kDone;
 }
 
-// Each flag is handled as it is typed, so that --not applies to the next one.
-void AddFilters(CLI::App* verb, const std::shared_ptr<ObserveOptions>& options) {
-  for (const FilterFlag& flag : FilterFlags()) {
-    verb->add_option_function<std::string>(
-            flag.names,
-            [options, name = LongName(flag)](const std::string& value) {
-              options->conditions.push_back({name, value, std::exchange(options->dangling_not, false)});
-            },
-            std::string("only ") + flag.help)
-        ->trigger_on_parse()
-        ->group("Filters");
-  }
-  verb->add_flag_callback(
-          "--not", [options] { options->dangling_not = true; }, "leave out the events that the next filter matches")
-      ->trigger_on_parse()
-      ->group("Filters");
-}
-
 }  // namespace
 
 void AddObserve(CLI::App& app, CommandLine& line) {
@@ -107,7 +89,7 @@ void AddObserve(CLI::App& app, CommandLine& line) {
   verb->add_option("--until", options->until, "no events after this time, given as for --since; with -f, end then");
   verb->add_flag("--host", options->host, "also events of processes that belong to no workload");
   verb->add_flag("-A,--all-namespaces", options->all_namespaces, "all namespaces, as without -n");
-  AddFilters(verb, options);
+  AddFilterOptions(verb, options);
   verb->add_option("-o,--output", options->output,
                    "compact (a line), wide (a longer one), dict (a line for each field), json (an object a line), "
                    "tetragon-json (as Tetragon writes processes and hooks), kubearmor-json (as KubeArmor's clients "

@@ -219,6 +219,17 @@ std::string RightsText(const char* title, const Rights& rights, const Confinemen
   return Section(table) + (all.empty() ? "" : "confined by: " + all + "\n");
 }
 
+// "packets of 3 workloads are kept: 960 KiB of 65536 KiB; 2 files, 40 KiB, in /var/lib/sluice/captures".
+std::string CapturesText(const v1::AgentStatus::Captures& captures) {
+  if (captures.count() == 0 && captures.files() == 0) return "";
+  std::string text = fmt::format("packets of {} workloads are kept: {} KiB of {} KiB; {} files, {} KiB, in {}",
+                                 captures.count(), captures.bytes() >> 10, captures.max_bytes() >> 10, captures.files(),
+                                 captures.file_bytes() >> 10, Printable(captures.directory()));
+  if (captures.suppressed() != 0) text += fmt::format("; {} alerts got none", captures.suppressed());
+  if (captures.lost() != 0) text += fmt::format("; {} packets lost", captures.lost());
+  return text + "\n";
+}
+
 }  // namespace
 
 std::string StatusText(const v1::AgentStatus& status) {
@@ -232,6 +243,7 @@ std::string StatusText(const v1::AgentStatus& status) {
   text += fmt::format(", followers {}\n", status.followers());
   if (!status.process_sensors().empty())
     text += fmt::format("processes are seen by {}s\n", Printable(status.process_sensors()));
+  text += CapturesText(status.captures());
   return text + UnboundText(status) + KubernetesText(status) + IntegrityText(status) + QuarantineText(status) +
          HookPoliciesText(status) + KubeArmorPoliciesText(status) + DetectionRulesText(status) + ProgramsText(status) +
          MapsText(status) + LostText(status) + FeaturesText(status) +

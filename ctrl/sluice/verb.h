@@ -29,6 +29,7 @@ void AddEdit(CLI::App& app, CommandLine& line);
 void AddCheck(CLI::App& app, CommandLine& line);
 void AddExplain(CLI::App& app, CommandLine& line);
 void AddQuarantine(CLI::App& app, CommandLine& line);
+void AddCapture(CLI::App& app, CommandLine& line);
 void AddObserve(CLI::App& app, CommandLine& line);
 void AddStatus(CLI::App& app, CommandLine& line);
 void AddReplay(CLI::App& app, CommandLine& line);

@@ -95,6 +95,7 @@ StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options, const
 Status Agent::Begin() {
   node_name_ = options_.node_name.empty() ? HostName() : options_.node_name;
   SL_RETURN_IF_ERROR(CheckExport());
+  SL_RETURN_IF_ERROR(Captures::Check(CaptureOptions()));
   SL_RETURN_IF_ERROR(api::Server::Check(ApiServer()));
   SL_RETURN_IF_ERROR(CheckTetragonApi());
   SL_RETURN_IF_ERROR(hubble::HubbleApi::Check(options_.hubble, options_.api.change_group, options_.api.read_group));
@@ -145,6 +146,7 @@ Status Agent::Begin() {
   SL_RETURN_IF_ERROR(StartExport());
   ready_ = true;
   SL_RETURN_IF_ERROR(telemetry_->Start());
+  StartCaptures();
   SL_RETURN_IF_ERROR(StartApi());
   SL_RETURN_IF_ERROR(StartHubble());
   SL_RETURN_IF_ERROR(StartKubeArmorApi());
@@ -162,6 +164,7 @@ Agent::~Agent() {
   server_.reset();
   kubearmor_server_.reset();
   rules_.reset();  // after the calls that record
+  if (captures_) captures_->Stop();
 }
 
 Status Agent::OpenDatapath() {
@@ -411,6 +414,27 @@ Status Agent::StartExport() {
   return Annotate(telemetry_->StartExport(std::move(options)), "--export-file");
 }
 
+Captures::Options Agent::CaptureOptions() const {
+  const std::string directory = options_.capture_dir.empty() ? options_.state_dir + "/captures" : options_.capture_dir;
+  return {.workloads = options_.capture,
+          .on = options_.capture_on,
+          .ring = {.bytes = options_.capture_bytes, .snaplen = options_.capture_snaplen},
+          .max_bytes = options_.capture_memory,
+          .recorder = {.files = {.directory = directory, .max_bytes = options_.capture_dir_bytes},
+                       .node = node_name_,
+                       .application = "Sluice " SLUICE_VERSION,
+                       .before = std::chrono::seconds(options_.capture_before),
+                       .after = std::chrono::seconds(options_.capture_after),
+                       .interval = std::chrono::seconds(options_.capture_interval)}};
+}
+
+// Enforcement goes on without it.
+void Agent::StartCaptures() {
+  auto captures = Captures::Start(CaptureOptions(), datapath_.get(), telemetry_.get());
+  if (!captures.ok()) return LogError("no packets are captured: {}", Message(captures.status()));
+  captures_ = *std::move(captures);
+}
+
 Status Agent::StartApi() {
   api::ServiceSources sources{.controller = controller_.get(),
                               .telemetry = telemetry_.get(),
@@ -419,6 +443,10 @@ Status Agent::StartApi() {
                               .lsm = lsm_policies_->controller()};
   sources.detection = [this] { return rules_->Numbers(); };
   sources.record = [this](const auto& types, const auto& workload) { return rules_->Record(types, workload); };
+  if (captures_) {
+    sources.captures = captures_->packets();
+    sources.capture_numbers = [this] { return captures_->Numbers(); };
+  }
   sources.constants.set_version(SLUICE_VERSION);
   sources.constants.set_node(node_name_);
   sources.constants.set_bpf_root(options_.bpf_root);

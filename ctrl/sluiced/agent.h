@@ -16,6 +16,7 @@
 #include "ctrl/hubble/hubble_api.h"
 #include "ctrl/kubearmor/log_service.h"
 #include "ctrl/rights/helper.h"
+#include "ctrl/sluiced/captures.h"
 #include "ctrl/sluiced/closer.h"
 #include "ctrl/sluiced/hook_policies.h"
 #include "ctrl/sluiced/kubernetes.h"
@@ -67,6 +68,8 @@ class Agent {
   void SetContainers(const std::vector<cri::Container>& containers);
   Status CheckExport() const;  // InvalidArgument: the file cannot be written
   Status StartExport();
+  Captures::Options CaptureOptions() const;
+  void StartCaptures();
   Status StartApi();
   api::ServerOptions ApiServer() const;
   Status CheckTetragonApi() const;
@@ -103,6 +106,7 @@ class Agent {
   std::unique_ptr<Kubernetes> kubernetes_;  // null: --kube off
   std::unique_ptr<telemetry::Telemetry> telemetry_;
   std::unique_ptr<DetectionRules> rules_;  // after telemetry, which it uses
+  std::unique_ptr<Captures> captures_;  // null: the kernel refused
   std::unique_ptr<api::Service> service_;
   std::unique_ptr<api::Server> server_;
   std::unique_ptr<TetragonApi> tetragon_api_;              // null: not served

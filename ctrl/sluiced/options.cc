@@ -9,6 +9,7 @@
 #include "ctrl/api/listener.h"
 #include "ctrl/sluiced/sandbox_source.h"
 #include "policy/resource/resource_syntax.h"
+#include "telemetry/capture/packet_capture.h"
 
 namespace sluice {
 namespace {
@@ -47,6 +48,12 @@ std::string LabelProblem(const std::string& text) {
 std::string PatternProblem(const std::string& text) {
   const auto redaction = telemetry::Redaction::Make({.patterns = {text}, .built_in = false});
   return redaction.ok() ? "" : Message(redaction.status());
+}
+
+// Empty: it is a pattern for workloads.
+std::string CaptureProblem(const std::string& text) {
+  const auto pattern = telemetry::WorkloadPattern::Parse(text);
+  return pattern.ok() ? "" : Message(pattern.status());
 }
 
 // Empty: it is a valid size of a ring buffer.
@@ -215,6 +222,34 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   std::string rules_syslog_format = "text";
   app.add_option("--rules-syslog-format", rules_syslog_format, "text: Falco's line; json: its JSON")
       ->check(CLI::IsMember({"text", "json"}));
+  app.add_option("--capture", options->capture,
+                 "workloads whose last packets are kept, for `sluice capture` and --capture-on: namespace/name, "
+                 "namespace/* or *; may be given several times")
+      ->check(CaptureProblem, "WORKLOAD");
+  app.add_option("--capture-on", options->capture_on,
+                 "write the packets around such an alert of a workload to a file: denied (a packet that policy "
+                 "denied, of workloads of --capture), hook or alert (events of these types); may be given several "
+                 "times")
+      ->check(CLI::IsMember({"denied", "hook", "alert"}));
+  app.add_option("--capture-snaplen", options->capture_snaplen, "bytes of each packet that are kept")
+      ->check(CLI::Range(1U, static_cast<unsigned>(SL_CAPTURE_SNAPLEN_MAX)));
+  app.add_option(
+         "--capture-bytes", options->capture_bytes,
+         "memory of the kernel for one workload's packets, in bytes, rounded down to a power of two; those that "
+         "were dropped get a quarter more")
+      ->check(CLI::Range(16384U, 64U << 20));
+  app.add_option("--capture-memory", options->capture_memory, "memory of the kernel for all workloads' packets");
+  app.add_option("--capture-before", options->capture_before, "seconds before an alert from which packets are written")
+      ->check(CLI::Range(0U, 86400U));
+  app.add_option("--capture-after", options->capture_after, "seconds after an alert in which packets are written")
+      ->check(CLI::Range(0U, 3600U));
+  app.add_option("--capture-interval", options->capture_interval,
+                 "seconds between the files of one workload; alerts in between get none")
+      ->check(CLI::Range(0U, 86400U));
+  app.add_option("--capture-dir", options->capture_dir, "directory of the files; default: captures in --state-dir");
+  app.add_option("--capture-dir-bytes", options->capture_dir_bytes,
+                 "size of all files; the oldest ones of the workload with the most are removed")
+      ->check(CLI::PositiveNumber);
   app.add_option("--history", options->history,
                  "ended flows that are remembered, as many hook events, and as many execs and exits");
   app.add_option("--workload-series", options->workload_series,

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "bpf/abi/capture.h"
 #include "bpf/abi/events.h"
 #include "ctrl/api/server.h"
 #include "ctrl/detect/http_sender.h"
@@ -56,6 +57,16 @@ struct AgentOptions {
   detect::HttpReceiver rules_http;  // without a URL: none
   std::string rules_syslog;         // socket; empty: none
   detect::SyslogSender::Form rules_syslog_form = detect::SyslogSender::Form::kText;
+  std::vector<std::string> capture;     // workloads whose last packets are kept
+  std::vector<std::string> capture_on;  // "denied", "hook", "alert"
+  std::uint32_t capture_snaplen = SL_CAPTURE_HEADERS;
+  std::uint32_t capture_bytes = 256U << 10;  // of each workload
+  std::uint64_t capture_memory = 64U << 20;  // of all
+  std::uint32_t capture_before = 30;         // seconds
+  std::uint32_t capture_after = 5;           // seconds
+  std::uint32_t capture_interval = 30;       // seconds
+  std::string capture_dir;                   // empty: "captures" in the state directory
+  std::uint64_t capture_dir_bytes = 64U << 20;
   std::uint32_t history = 4096;
   std::uint32_t workload_series = 256;
   std::uint32_t process_series = 512;

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <random>
 #include <set>
 #include <string_view>
@@ -109,10 +110,12 @@ class HandOver : public testing::TestWithParam<int> {
     node_ = *std::move(node);
   }
 
-  // Restores the older version's state in `root`, calls `before`, then starts the agent.
-  Status Start(const std::function<Status()>& before = {}) {
+  // Restores the older version's state in `root`, calls `before`, then starts the agent, also with `more` arguments.
+  Status Start(const std::function<Status()>& before = {}, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> args = AgentArguments();
+    args.insert(args.end(), more.begin(), more.end());
     SL_ASSIGN_OR_RETURN(agent_, AgentProcess::Start({.netns_fd = node_->fd(),
-                                                     .args = AgentArguments(),
+                                                     .args = std::move(args),
                                                      .ready_timeout = 300s,  // emulated kernel, all that traffic
                                                      .prepare = [&](const AgentProcess& agent) -> Status {
                                                        root_ = agent.bpf_root();
@@ -303,6 +306,26 @@ std::uint64_t LastProcessId(const bpf::PinLayout& pins) {
   if (!fd.ok()) return 0;
   const auto ids = bpf::Map<__u32, __u64>::Bind(fd->get(), "process_ids");
   return ids.ok() ? ids->Get(0)->value_or(0) : 0;
+}
+
+// The older programs keep no packets; ours do, in the place of each.
+TEST_P(HandOver, PacketsAreKeptFromTheTakeOverOn) {
+  const Status started = Start({}, {"--capture", "shop/client"});
+  ASSERT_TRUE(started.ok()) << started;
+  const auto pinger = Ping("client", true, false);
+  ASSERT_TRUE(pinger.ok()) << pinger.status();
+  const std::string path = agent_->directory() + "/client.pcapng";
+  std::string file;
+  EXPECT_TRUE(Eventually(
+      [&] {
+        const auto captured = agent_->Sluice({"capture", "shop/client", "-w", path, "--after", "0"});
+        if (!captured.ok() || captured->exit_code != 0) return false;
+        std::ifstream in(path, std::ios::binary);
+        file.assign(std::istreambuf_iterator<char>(in), {});
+        return file.find("FORWARDED at tc_from_pod of shop/client: shop/client:") != std::string::npos;
+      },
+      20s))
+      << file.size() << " bytes of packets; " << agent_->Log();
 }
 
 TEST_P(HandOver, NothingIsOpenAndNothingAllowedIsCutWhileItTakesOver) {
