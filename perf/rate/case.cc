@@ -22,6 +22,7 @@ void AddAgain(const std::string& prefix, const std::set<std::string>& chosen,
     if (!chosen.contains(one.name)) continue;
     one.name.insert(0, prefix);
     one.events = Events::kNone;
+    one.captures = false;
     std::erase_if(one.against, [&](const std::string& other) { return !chosen.contains(other); });
     for (std::string& other : one.against) other.insert(0, prefix);
     change(&one);
@@ -61,6 +62,10 @@ std::vector<Row> RowsOf(const RateCase& what) {
     rows.push_back({.name = watched, .against = {what.name}});
     rows.push_back({.name = watched + "/events-read", .against = {watched}});
     rows.push_back({.name = watched + "/events-lost", .unit = "events"});
+  }
+  if (what.captures) {
+    for (const char* const whose : {"/captured", "/beside-a-capture"})
+      rows.push_back({.name = what.name + whose, .against = {what.name}});
   }
   return rows;
 }

@@ -9,9 +9,10 @@
 namespace sluice::perf {
 namespace {
 
-constexpr std::uint32_t kBursts = 32;                 // of a sample beside a flood
-constexpr std::uint32_t kFitsQueue = 128;             // of the veth
-constexpr std::chrono::milliseconds kAgentPause{50};  // as in telemetry/flow/collector.h
+constexpr std::uint32_t kBursts = 32;                    // of a sample beside a flood
+constexpr std::uint32_t kFitsQueue = 128;                // of the veth
+constexpr std::chrono::milliseconds kAgentPause{50};     // as in telemetry/flow/collector.h
+constexpr std::uint32_t kNobody = SL_MAX_ENDPOINTS - 1;  // an endpoint number that no workload has
 
 template <typename... Args>
 Status Wrong(fmt::format_string<Args...> format, Args&&... args) {
@@ -205,6 +206,31 @@ StatusOr<std::vector<double>> RateRunner::MeasureBesideFlood() {
   return samples;
 }
 
+// Headers only, in rings of the agent's default size.
+Status RateRunner::MeasureCaptured(std::vector<double>* samples) {
+  datapath::BpfDatapath& datapath = sluice_->datapath();
+  if (rings_ == nullptr) {
+    SL_ASSIGN_OR_RETURN(rings_, capture::CaptureRings::Open(datapath.object(), {}, [&datapath](const auto& captured) {
+                          return datapath.SetCaptured(captured);
+                        }));
+  }
+  const auto endpoints = datapath.EndpointsInForce();
+  for (const auto& [ifindex, endpoint] : endpoints) SL_RETURN_IF_ERROR(rings_->Start(endpoint, {}));
+  SL_ASSIGN_OR_RETURN(const Passage captured, SendCounted());
+  samples->push_back(RateOf(captured.entered, captured));
+  std::uint64_t records = 0;
+  for (const auto& [ifindex, endpoint] : endpoints) {
+    SL_ASSIGN_OR_RETURN(const auto reader, rings_->Open(endpoint));
+    reader->Read([&records](auto, const auto&, auto) { ++records; });
+    SL_RETURN_IF_ERROR(rings_->Stop(endpoint));
+  }
+  if (records == 0) return Wrong("no packet was captured");
+  SL_RETURN_IF_ERROR(rings_->Start(kNobody, {}));
+  SL_ASSIGN_OR_RETURN(const Passage beside, SendCounted());
+  samples->push_back(RateOf(beside.entered, beside));
+  return rings_->Stop(kNobody);
+}
+
 // The sink polls all the time, so CPU time says nothing; by the clock, the rate is what it takes while more arrives.
 StatusOr<std::vector<double>> RateRunner::MeasureDpdkSink() {
   std::optional<DpdkSink> sink;
@@ -226,6 +252,7 @@ StatusOr<std::vector<double>> RateRunner::Measure() {
   SL_ASSIGN_OR_RETURN(const Passage passage, SendCounted());
   std::vector<double> samples = {RateOf(passage.entered, passage)};
   if (what_.events != Events::kNone) SL_RETURN_IF_ERROR(MeasureWatched(&samples));
+  if (what_.captures) SL_RETURN_IF_ERROR(MeasureCaptured(&samples));
   return samples;
 }
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "kernel/capture/capture_rings.h"
 #include "perf/net/sluice_node.h"
 #include "perf/rate/case.h"
 
@@ -28,6 +29,7 @@ class RateRunner {
   StatusOr<Passage> SendCounted();
   StatusOr<std::vector<double>> MeasureDpdkSink();
   Status MeasureWatched(std::vector<double>* samples);
+  Status MeasureCaptured(std::vector<double>* samples);
   StatusOr<std::vector<double>> MeasureBesideFlood();
   // By outcome.
   struct Expected {
@@ -40,8 +42,9 @@ class RateRunner {
   const RateCase what_;
   std::unique_ptr<Topology> topology_;
   std::unique_ptr<SluiceNode> sluice_;
-  std::uint64_t next_flow_ = 0;    // the first unused flow
-  std::uint64_t events_lost_ = 0;  // during the last SendCounted
+  std::unique_ptr<capture::CaptureRings> rings_;  // with captures; uses sluice_
+  std::uint64_t next_flow_ = 0;                   // the first unused flow
+  std::uint64_t events_lost_ = 0;                 // during the last SendCounted
 };
 
 }  // namespace sluice::perf

@@ -135,7 +135,9 @@ void AddPods(const RateSizes& sizes, std::vector<RateCase>* cases) {
                .answered = true,
                .opposite = FewToServicesFrom(PERF_SERVICE_PORTS),
                .resources = Allowing(sizes.listed)};
+  one.captures = true;
   AddForFlows(one, sizes.flows, sizes.skb_packets, SluicePods, cases);
+  one.captures = false;
   one.name = fmt::format("pods/sluice/pass/flows:{}", sizes.few());
   one.load = Flows(sizes.stack_packets, sizes.few());
   one.redirects = false;
