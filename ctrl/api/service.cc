@@ -32,6 +32,8 @@ bool IsWanted(const policy::ResourceId& id, const v1::GetRequest& request, const
          (request.namespace_().empty() || id.name.ns.empty() || request.namespace_() == id.name.ns);
 }
 
+const char* ActionOf(const v1::QuarantineRequest& request) { return request.release() ? "release" : "quarantine"; }
+
 }  // namespace
 
 // Returns from a method whose caller may not call it, or not now.
@@ -40,7 +42,7 @@ bool IsWanted(const policy::ResourceId& id, const v1::GetRequest& request, const
   if (!call.ok()) return ToGrpc(call.status())
 
 Served Service::served() {
-  return {.services = {this},
+  return {.services = {this, &web_},
           .admit = [this](Calls* calls) { calls_ = calls; },
           .refused =
               [this](const char* action, const Caller& caller, const std::string& why) {
@@ -189,19 +191,42 @@ grpc::Status Service::Get(grpc::ServerContext* context, const v1::GetRequest* re
   return ToGrpc(List(*request, [&](const v1::Object& object) { return call->Write(writer, object); }));
 }
 
+StatusOr<v1::Explanation> Service::ExplainFlow(const v1::ExplainRequest& request) const {
+  const auto view = sources_.controller->view();
+  SL_ASSIGN_OR_RETURN(const policy::Quarantine quarantine, sources_.controller->quarantine());
+  WorkloadPrograms programs(sources_.telemetry->processes());
+  SL_ASSIGN_OR_RETURN(v1::Explanation explanation,
+                      explain::Explain(*view->compiled.snapshot, quarantine, request,
+                                       [&](const policy::ObjectName& workload, const std::string& path) {
+                                         return programs.Find(workload, path);
+                                       }));
+  explanation.set_revision(view->revision);
+  return explanation;
+}
+
+StatusOr<web::Suggestions> Service::SuggestPolicies(const v1::ExplainRequest& request) const {
+  const auto view = sources_.controller->view();
+  SL_ASSIGN_OR_RETURN(const policy::Quarantine quarantine, sources_.controller->quarantine());
+  WorkloadPrograms programs(sources_.telemetry->processes());
+  return explain::Suggest(
+      *view->compiled.snapshot, quarantine, request,
+      [&](const policy::ObjectName& workload, const std::string& path) { return programs.Find(workload, path); });
+}
+
+grpc::Status Service::WebService::Suggest(grpc::ServerContext* context, const v1::ExplainRequest* request,
+                                          web::Suggestions* reply) {
+  const StatusOr<Call> call = service_->calls_->Begin(context, CallKind::kAnswer);
+  if (!call.ok()) return ToGrpc(call.status());
+  auto suggestions = service_->SuggestPolicies(*request);
+  if (suggestions.ok()) *reply = *std::move(suggestions);
+  return ToGrpc(suggestions.status());
+}
+
 grpc::Status Service::Explain(grpc::ServerContext* context, const v1::ExplainRequest* request, v1::Explanation* reply) {
   SL_BEGIN_CALL(call, context, kAnswer);
-  const auto view = sources_.controller->view();
-  const auto quarantine = sources_.controller->quarantine();
-  if (!quarantine.ok()) return ToGrpc(quarantine.status());
-  WorkloadPrograms programs(sources_.telemetry->processes());
-  auto explanation = explain::Explain(
-      *view->compiled.snapshot, *quarantine, *request,
-      [&](const policy::ObjectName& workload, const std::string& path) { return programs.Find(workload, path); });
-  if (!explanation.ok()) return ToGrpc(explanation.status());
-  *reply = *std::move(explanation);
-  reply->set_revision(view->revision);
-  return grpc::Status::OK;
+  auto explanation = ExplainFlow(*request);
+  if (explanation.ok()) *reply = *std::move(explanation);
+  return ToGrpc(explanation.status());
 }
 
 grpc::Status Service::ExplainOperation(grpc::ServerContext* context, const v1::ExplainOperationRequest* request,
@@ -221,18 +246,25 @@ grpc::Status Service::ExplainOperation(grpc::ServerContext* context, const v1::E
   return grpc::Status::OK;
 }
 
-grpc::Status Service::Quarantine(grpc::ServerContext* context, const v1::QuarantineRequest* request,
-                                 v1::QuarantineReply* reply) {
-  const char* const action = request->release() ? "release" : "quarantine";
-  SL_BEGIN_CALL(call, context, kQuarantine, {.action = action});
-  const policy::ObjectName name{request->namespace_(), request->name()};
-  const auto revision = request->release() ? sources_.controller->Release(name)
-                                           : sources_.controller->Quarantine(name, reply->mutable_unsaved());
+StatusOr<v1::QuarantineReply> Service::SetQuarantine(const v1::QuarantineRequest& request, const std::string& caller) {
+  v1::QuarantineReply reply;
+  const policy::ObjectName name{request.namespace_(), request.name()};
+  const auto revision = request.release() ? sources_.controller->Release(name)
+                                          : sources_.controller->Quarantine(name, reply.mutable_unsaved());
   v1::ResourceChange about;
   *about.mutable_resource() = ToRef({policy::Kind::kWorkload, name});
-  teller_.Tell(action, call->caller().name, revision, {about});
-  if (revision.ok()) reply->set_revision(*revision);
-  return ToGrpc(revision.status());
+  teller_.Tell(ActionOf(request), caller, revision, {about});
+  SL_RETURN_IF_ERROR(revision.status());
+  reply.set_revision(*revision);
+  return reply;
+}
+
+grpc::Status Service::Quarantine(grpc::ServerContext* context, const v1::QuarantineRequest* request,
+                                 v1::QuarantineReply* reply) {
+  SL_BEGIN_CALL(call, context, kQuarantine, {.action = ActionOf(*request)});
+  auto answer = SetQuarantine(*request, call->caller().name);
+  if (answer.ok()) *reply = *std::move(answer);
+  return ToGrpc(answer.status());
 }
 
 grpc::Status Service::Top(grpc::ServerContext* context, const v1::TopRequest* request, v1::TopReply* reply) {
@@ -244,23 +276,28 @@ grpc::Status Service::Top(grpc::ServerContext* context, const v1::TopRequest* re
   return grpc::Status::OK;
 }
 
+StatusOr<v1::AgentStatus> Service::ReadStatus() const {
+  v1::AgentStatus reply = sources_.constants;
+  SL_ASSIGN_OR_RETURN(const policy::Quarantine quarantine, sources_.controller->quarantine());
+  for (const policy::ObjectName& name : quarantine.workloads) {
+    reply.mutable_quarantine()->add_workloads(name.ToString());
+  }
+  for (const policy::Prefix& peer : quarantine.allow) reply.mutable_quarantine()->add_allow(peer.ToString());
+  if (sources_.hooks != nullptr) AddHookPolicies(sources_.hooks->reports(), &reply);
+  if (sources_.lsm != nullptr) AddLsmPolicies(sources_.lsm->reports(), *sources_.controller->view(), &reply);
+  if (const auto rules = sources_.detection ? sources_.detection() : std::nullopt) AddDetectionRules(*rules, &reply);
+  if (sources_.capture_numbers) *reply.mutable_captures() = sources_.capture_numbers();
+  if (sources_.kubernetes) AddSources(sources_.kubernetes_server, sources_.kubernetes(), reply.mutable_kubernetes());
+  SL_RETURN_IF_ERROR(AddNumbers(*sources_.controller->view(), *sources_.datapath, *sources_.telemetry, &reply));
+  if (sources_.tunnels) AddTunnels(sources_.tunnels(), &reply);
+  return reply;
+}
+
 grpc::Status Service::Status(grpc::ServerContext* context, const v1::StatusRequest*, v1::AgentStatus* reply) {
   SL_BEGIN_CALL(call, context, kAnswer);
-  *reply = sources_.constants;
-  const auto quarantine = sources_.controller->quarantine();
-  if (!quarantine.ok()) return ToGrpc(quarantine.status());
-  for (const policy::ObjectName& name : quarantine->workloads) {
-    reply->mutable_quarantine()->add_workloads(name.ToString());
-  }
-  for (const policy::Prefix& peer : quarantine->allow) reply->mutable_quarantine()->add_allow(peer.ToString());
-  if (sources_.hooks != nullptr) AddHookPolicies(sources_.hooks->reports(), reply);
-  if (sources_.lsm != nullptr) AddLsmPolicies(sources_.lsm->reports(), *sources_.controller->view(), reply);
-  if (const auto rules = sources_.detection ? sources_.detection() : std::nullopt) AddDetectionRules(*rules, reply);
-  if (sources_.capture_numbers) *reply->mutable_captures() = sources_.capture_numbers();
-  if (sources_.kubernetes) AddSources(sources_.kubernetes_server, sources_.kubernetes(), reply->mutable_kubernetes());
-  const sluice::Status added = AddNumbers(*sources_.controller->view(), *sources_.datapath, *sources_.telemetry, reply);
-  if (added.ok() && sources_.tunnels) AddTunnels(sources_.tunnels(), reply);
-  return ToGrpc(added);
+  auto status = ReadStatus();
+  if (status.ok()) *reply = *std::move(status);
+  return ToGrpc(status.status());
 }
 
 }  // namespace sluice::api

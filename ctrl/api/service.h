@@ -6,6 +6,7 @@
 
 #include "api/kinds.h"
 #include "api/sluice.grpc.pb.h"
+#include "api/web.grpc.pb.h"
 #include "ctrl/api/calls.h"
 #include "ctrl/api/change_teller.h"
 #include "ctrl/api/served.h"
@@ -47,6 +48,15 @@ class Service final : public v1::Sluice::Service {
 
   // For one Server. A change that is refused for want of a right is reported as one that was refused.
   Served served();
+  // The answers without gRPC, for another server of the same agent, which admits its calls itself. Thread-safe.
+  using Emit = std::function<bool(const v1::Object&)>;  // false: no more
+  StatusOr<v1::Explanation> ExplainFlow(const v1::ExplainRequest& request) const;
+  StatusOr<web::Suggestions> SuggestPolicies(const v1::ExplainRequest& request) const;
+  StatusOr<v1::AgentStatus> ReadStatus() const;
+  sluice::Status List(const v1::GetRequest& request, const Emit& emit) const;
+  // `caller`: as in v1::Change.
+  StatusOr<v1::QuarantineReply> SetQuarantine(const v1::QuarantineRequest& request, const std::string& caller);
+  const ServiceSources& sources() const { return sources_; }
   // For changes that do not come through this service.
   const ChangeTeller& teller() const { return teller_; }
   // Logs which process rules, of all, name symbolic links.
@@ -66,11 +76,18 @@ class Service final : public v1::Sluice::Service {
   grpc::Status Record(grpc::ServerContext*, const v1::RecordRequest*, grpc::ServerWriter<v1::EventRecords>*) override;
 
  private:
+  // For `sluice suggest`: admitted as the other methods are.
+  class WebService final : public web::Web::Service {
+   public:
+    explicit WebService(api::Service* service) : service_(service) {}
+    grpc::Status Suggest(grpc::ServerContext*, const v1::ExplainRequest*, web::Suggestions*) override;
+
+   private:
+    api::Service* const service_;
+  };
   using Change = std::function<StatusOr<std::uint64_t>()>;
   StatusOr<std::uint64_t> Timed(const Change& change);
   void TellLinks(const std::vector<policy::Resource>& changed, explain::ProgramLinks* links) const;
-  using Emit = std::function<bool(const v1::Object&)>;  // false: no more
-  sluice::Status List(const v1::GetRequest& request, const Emit& emit) const;
   sluice::Status ListFlows(const v1::GetRequest& request, const Emit& emit) const;
   sluice::Status ListProcesses(const v1::GetRequest& request, const Emit& emit) const;
   sluice::Status ListResources(const v1::GetRequest& request, const KindSelection& selection, const Emit& emit) const;
@@ -82,6 +99,7 @@ class Service final : public v1::Sluice::Service {
   const ServiceSources sources_;
   const ChangeTeller teller_;
   Calls* calls_ = nullptr;
+  WebService web_{this};
 };
 
 }  // namespace sluice::api

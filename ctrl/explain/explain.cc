@@ -1,13 +1,14 @@
 #include "ctrl/explain/explain.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "bpf/abi/policy.h"
+#include "ctrl/explain/protocol.h"
 #include "ctrl/explain/reason.h"
 #include "ctrl/explain/world_address.h"
 #include "policy/network/evaluate.h"
 #include "policy/network/near_miss.h"
+#include "policy/network/suggest.h"
 #include "telemetry/event/policy_refs.h"
 #include "telemetry/event/text.h"
 
@@ -15,38 +16,6 @@ namespace sluice::explain {
 namespace {
 
 using policy::Address;
-
-struct Protocol {
-  const char* name;
-  std::uint8_t number;
-  bool has_ports;
-};
-constexpr Protocol kProtocols[] = {{"TCP", policy::kTcp, true},
-                                   {"UDP", policy::kUdp, true},
-                                   {"SCTP", policy::kSctp, true},
-                                   {"ICMP", policy::kIcmp, false},
-                                   {"ICMPv6", policy::kIcmpv6, false}};
-
-bool SameIgnoringCase(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
-
-StatusOr<std::uint8_t> ParseProtocol(const std::string& text) {
-  for (const Protocol& protocol : kProtocols) {
-    if (SameIgnoringCase(text, protocol.name)) return protocol.number;
-  }
-  unsigned number = 0;
-  const char* end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data(), end, number);
-  if (parsed.ec == std::errc() && parsed.ptr == end && number <= UINT8_MAX) return static_cast<std::uint8_t>(number);
-  return InvalidError("protocol {}: expected TCP, UDP, SCTP, ICMP, ICMPv6 or a number up to 255", text);
-}
-
-bool HasPorts(std::uint8_t protocol) {
-  return std::any_of(std::begin(kProtocols), std::end(kProtocols),
-                     [&](const Protocol& known) { return known.number == protocol && known.has_ports; });
-}
 
 StatusOr<std::vector<Address>> AddressesOfEntity(const policy::Snapshot& snapshot, const std::string& entity) {
   const bool is_node = entity == "node";
@@ -182,10 +151,9 @@ v1::Explanation::Direction ToDirection(const std::optional<policy::Decision>& de
   return out;
 }
 
-}  // namespace
-
-StatusOr<v1::Explanation> Explain(const policy::Snapshot& snapshot, const policy::Quarantine& quarantine,
-                                  const v1::ExplainRequest& request, const FindProgram& find) {
+// The flow that the request asks about; links among its processes are added to those of `programs`.
+StatusOr<policy::Flow> ReadFlow(const policy::Snapshot& snapshot, const v1::ExplainRequest& request,
+                                const Programs& programs) {
   SL_ASSIGN_OR_RETURN(const std::uint8_t protocol, ParseProtocol(request.protocol()));
   if (request.port() > UINT16_MAX) return InvalidError("port {}: ports end at {}", request.port(), UINT16_MAX);
   if (request.port() != 0 && !HasPorts(protocol)) {
@@ -194,21 +162,28 @@ StatusOr<v1::Explanation> Explain(const policy::Snapshot& snapshot, const policy
   SL_ASSIGN_OR_RETURN(const auto from, AddressesOf(snapshot, request.from()));
   SL_ASSIGN_OR_RETURN(const auto to, AddressesOf(snapshot, request.to()));
   SL_ASSIGN_OR_RETURN(const auto ends, Pair(from, to));
-
   policy::Flow flow{.source = ends.first,
                     .destination = ends.second,
                     .protocol = protocol,
                     .port = static_cast<std::uint16_t>(request.port()),
                     .from_node = snapshot.IsNode(ends.first)};
+  SL_RETURN_IF_ERROR(ReadProcesses(request, programs, flow));
+  return flow;
+}
+
+}  // namespace
+
+StatusOr<v1::Explanation> Explain(const policy::Snapshot& snapshot, const policy::Quarantine& quarantine,
+                                  const v1::ExplainRequest& request, const FindProgram& find) {
   v1::Explanation out;
   const Programs programs(snapshot, find, out.mutable_links());
-  SL_RETURN_IF_ERROR(ReadProcesses(request, programs, flow));
+  SL_ASSIGN_OR_RETURN(const policy::Flow flow, ReadFlow(snapshot, request, programs));
   const policy::Evaluation answer = policy::Evaluate(snapshot, flow, policy::Scope::kEverywhere, quarantine);
   out.set_allowed(answer.allowed);
   out.set_audit_denied(answer.audit_denied);
   out.set_exempt(policy::ExemptionName(answer.exemption));
-  *out.mutable_from() = ToEnd(snapshot, ends.first);
-  *out.mutable_to() = ToEnd(snapshot, ends.second);
+  *out.mutable_from() = ToEnd(snapshot, flow.source);
+  *out.mutable_to() = ToEnd(snapshot, flow.destination);
   out.set_protocol(request.protocol());
   out.set_port(request.port());
   *out.mutable_egress() = ToDirection(answer.egress, policy::Direction::kEgress);
@@ -221,13 +196,13 @@ StatusOr<v1::Explanation> Explain(const policy::Snapshot& snapshot, const policy
   if (answer.egress_by_process) {
     out.mutable_egress()->set_by_process(true);
     if (flow.source_process) out.mutable_egress()->set_process(telemetry::ToUtf8(flow.source_process->binary));
-    programs.AddLinksOfPolicies(ends.first, policy::Direction::kEgress);
+    programs.AddLinksOfPolicies(flow.source, policy::Direction::kEgress);
   }
   if (answer.ingress_by_process) {
     out.mutable_ingress()->set_by_process(true);
     if (flow.destination_process)
       out.mutable_ingress()->set_process(telemetry::ToUtf8(flow.destination_process->binary));
-    programs.AddLinksOfPolicies(ends.second, policy::Direction::kIngress);
+    programs.AddLinksOfPolicies(flow.destination, policy::Direction::kIngress);
   }
   if (answer.quarantined) {
     out.set_quarantined(true);
@@ -235,6 +210,24 @@ StatusOr<v1::Explanation> Explain(const policy::Snapshot& snapshot, const policy
     out.mutable_ingress()->set_quarantined(answer.ingress.has_value());
   }
   out.set_reason(ReasonText(out));
+  return out;
+}
+
+StatusOr<web::Suggestions> Suggest(const policy::Snapshot& snapshot, const policy::Quarantine& quarantine,
+                                   const v1::ExplainRequest& request, const FindProgram& find) {
+  web::Suggestions out;
+  SL_ASSIGN_OR_RETURN(*out.mutable_explanation(), Explain(snapshot, quarantine, request, find));
+  ProgramLinks links;  // the explanation has them
+  const Programs programs(snapshot, find, &links);
+  SL_ASSIGN_OR_RETURN(const policy::Flow flow, ReadFlow(snapshot, request, programs));
+  const policy::Suggestions suggested = policy::Suggest(snapshot, flow, quarantine);
+  for (const policy::Suggestion& one : suggested.policies) {
+    web::Suggestions::Policy& suggestion = *out.add_policies();
+    suggestion.set_direction(one.direction == policy::Direction::kIngress ? v1::Flow::INGRESS : v1::Flow::EGRESS);
+    suggestion.set_workload(one.subject.ToString());
+    suggestion.set_yaml(telemetry::ToUtf8(one.yaml));
+  }
+  for (const std::string& note : suggested.notes) out.add_notes(telemetry::ToUtf8(note));
   return out;
 }
 

@@ -2,6 +2,7 @@
 // agent knows; workloads of other nodes are evaluated too. Pure, but for what `find` looks at.
 #pragma once
 
+#include "api/web.pb.h"
 #include "base/status.h"
 #include "ctrl/explain/program_links.h"
 #include "policy/network/quarantine.h"
@@ -16,5 +17,8 @@ namespace sluice::explain {
 // `find` empty: paths are taken as they are.
 StatusOr<v1::Explanation> Explain(const policy::Snapshot& snapshot, const policy::Quarantine& quarantine,
                                   const v1::ExplainRequest& request, const FindProgram& find = {});
+// The same, with the policies that would allow exactly this flow (policy/network/suggest.h).
+StatusOr<web::Suggestions> Suggest(const policy::Snapshot& snapshot, const policy::Quarantine& quarantine,
+                                   const v1::ExplainRequest& request, const FindProgram& find = {});
 
 }  // namespace sluice::explain

@@ -75,7 +75,10 @@ Client::Client(AgentAddress server) : server_(std::move(server)) {
   gpr_set_log_function([](gpr_log_func_args*) {});  // what went wrong is in the call's status
   auto channel = MakeChannel(server_);
   usable_ = channel.status();
-  if (channel.ok()) stub_ = v1::Sluice::NewStub(*channel);
+  if (!channel.ok()) return;
+  stub_ = v1::Sluice::NewStub(*channel);
+  web_stub_ = web::Web::NewStub(*channel);
+  web_stub_ = web::Web::NewStub(*channel);
 }
 
 Status Client::Convert(const grpc::Status& status) const {
@@ -136,6 +139,15 @@ StatusOr<v1::Explanation> Client::Explain(const v1::ExplainRequest& request) {
   v1::Explanation explanation;
   SL_RETURN_IF_ERROR(Convert(stub_->Explain(&context, request, &explanation)));
   return explanation;
+}
+
+StatusOr<web::Suggestions> Client::Suggest(const v1::ExplainRequest& request) {
+  SL_RETURN_IF_ERROR(usable_);
+  grpc::ClientContext context;
+  SetTimeout(&context, kAnswerTimeout);
+  web::Suggestions suggestions;
+  SL_RETURN_IF_ERROR(Convert(web_stub_->Suggest(&context, request, &suggestions)));
+  return suggestions;
 }
 
 // The reply may wait for a running change; cutting the workload off does not.

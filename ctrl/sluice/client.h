@@ -11,6 +11,7 @@
 
 #include "api/sluice.grpc.pb.h"
 #include "api/tls.h"
+#include "api/web.grpc.pb.h"
 #include "base/status.h"
 
 namespace sluice::client {
@@ -35,6 +36,7 @@ class Client {
   StatusOr<v1::DeleteReply> Delete(const v1::DeleteRequest& request);
   StatusOr<v1::Explanation> Explain(const v1::ExplainRequest& request);
   StatusOr<v1::OperationExplanation> ExplainOperation(const v1::ExplainOperationRequest& request);
+  StatusOr<web::Suggestions> Suggest(const v1::ExplainRequest& request);
   StatusOr<v1::QuarantineReply> Quarantine(const v1::QuarantineRequest& request);
   StatusOr<v1::AgentStatus> ReadStatus();
   StatusOr<v1::TopReply> Top(const v1::TopRequest& request);
@@ -57,6 +59,7 @@ class Client {
   AgentAddress server_;
   Status usable_;  // an error: there is no stub
   std::unique_ptr<v1::Sluice::Stub> stub_;
+  std::unique_ptr<web::Web::Stub> web_stub_;
 };
 
 }  // namespace sluice::client

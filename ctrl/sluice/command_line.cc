@@ -56,9 +56,10 @@ void FillCommandLine(CLI::App& app, CommandLine& line) {
   app.set_version_flag("--version", "sluice " SLUICE_VERSION, "show the version of this client, and exit");
   app.require_subcommand(1);
   app.fallthrough();
-  for (const auto add : {AddApply, AddCapture, AddCheck,   AddDelete,     AddDescribe, AddDiff,       AddEdit,
-                         AddGet,   AddExplain, AddObserve, AddQuarantine, AddStatus,   AddRecord,     AddReplay,
-                         AddRules, AddSysdump, AddTop,     AddUninstall,  AddVersion,  AddCompletion, AddHelp}) {
+  for (const auto add :
+       {AddApply,   AddCapture, AddCheck,     AddDelete,     AddDescribe,   AddDiff,   AddEdit,   AddGet,
+        AddExplain, AddSuggest, AddObserve,   AddQuarantine, AddStatus,     AddRecord, AddReplay, AddRules,
+        AddSysdump, AddTop,     AddUninstall, AddVersion,    AddCompletion, AddHelp}) {
     add(app, line);
   }
   app.parse_complete_callback([&line] {

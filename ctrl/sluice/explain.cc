@@ -1,13 +1,10 @@
 // `explain`: would this flow be allowed, and which policies say so?
-#include "ctrl/explain/explain.h"
 #include "base/output.h"
-#include "ctrl/resources/offline_snapshot.h"
 #include "ctrl/sluice/client.h"
 #include "ctrl/sluice/explain_drop_reason.h"
 #include "ctrl/sluice/explain_operation.h"
 #include "ctrl/sluice/explain_text.h"
-#include "ctrl/sluice/offline.h"
-#include "ctrl/sluice/service_port.h"
+#include "ctrl/sluice/explanation.h"
 #include "ctrl/sluice/verb.h"
 #include "telemetry/event/json.h"
 
@@ -27,48 +24,6 @@ struct ExplainOptions {
   ResourceArgs resources;
   OperationOptions operation;
 };
-
-Status SetPort(const std::string& text, const FindPorts& find, v1::ExplainRequest& request) {
-  SL_ASSIGN_OR_RETURN(const ProtocolPort port, ResolvePort(text, request.to(), find));
-  request.set_protocol(port.protocol);
-  request.set_port(port.port);
-  return OkStatus();
-}
-
-StatusOr<v1::Explanation> ExplainOffline(const ResourceArgs& args, const std::string& port,
-                                         v1::ExplainRequest request) {
-  SL_ASSIGN_OR_RETURN(const auto files, InFiles(ReadAll(args)));
-  OfflineResources read = ReadOffline(files, args);
-  if (!read.problems.empty()) {
-    return MakeError(absl::StatusCode::kFailedPrecondition, "{}", fmt::join(read.problems, "\n"));
-  }
-  for (const std::string& notice : read.notices) Tell(notice);
-  const auto assumed = resources::AssumeAddresses(read.resources);
-  SL_ASSIGN_OR_RETURN(const auto snapshot, InFiles(resources::SnapshotOf(read.resources)));
-  request.set_from(PodsOf(read.resources, request.from()));
-  request.set_to(PodsOf(read.resources, request.to()));
-  for (const resources::AssumedAddress& one : assumed) {
-    const std::string name = one.name.ToString();
-    if (name != request.from() && name != request.to()) continue;
-    Tell(fmt::format("{}: the files name no address: {} is assumed, which is in no ipBlock except 0.0.0.0/0", name,
-                     one.address.ToString()));
-  }
-  const auto find = [&snapshot = *snapshot](const std::string& end) -> StatusOr<std::vector<policy::NamedPort>> {
-    const std::size_t slash = end.find('/');
-    const policy::Endpoint* endpoint = snapshot.FindByName({end.substr(0, slash), end.substr(slash + 1)});
-    if (endpoint != nullptr) return endpoint->ports;
-    return MakeError(absl::StatusCode::kNotFound, "{}: the files have no such workload or pod", end);
-  };
-  SL_RETURN_IF_ERROR(SetPort(port, find, request));
-  return explain::Explain(*snapshot, {}, request);
-}
-
-StatusOr<v1::Explanation> AskAgent(const AgentAddress& server, const std::string& port, v1::ExplainRequest request) {
-  Client client(server);
-  const auto find = [&client](const std::string& end) { return AskForPorts(client, end); };
-  SL_RETURN_IF_ERROR(SetPort(port, find, request));
-  return client.Explain(request);
-}
 
 StatusOr<ExitCode> ExplainDropReason(const ExplainOptions& options) {
   SL_ASSIGN_OR_RETURN(const std::string text, options.output == "json" ? DropReasonJson(options.drop_reason)
@@ -95,8 +50,7 @@ StatusOr<ExitCode> Explain(const AgentAddress& server, const ExplainOptions& opt
   request.set_listener(options.listener);
   request.mutable_ancestors()->Assign(options.ancestors.begin(), options.ancestors.end());
   SL_ASSIGN_OR_RETURN(const v1::Explanation explanation,
-                      options.resources.paths.empty() ? AskAgent(server, options.port, request)
-                                                      : ExplainOffline(options.resources, options.port, request));
+                      AskForExplanation(server, options.resources, options.port, request));
   if (options.output == "json") {
     SL_ASSIGN_OR_RETURN(const std::string json, telemetry::ToJson(explanation));
     SL_RETURN_IF_ERROR(WriteOut(json + "\n"));

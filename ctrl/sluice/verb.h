@@ -32,6 +32,7 @@ void AddQuarantine(CLI::App& app, CommandLine& line);
 void AddCapture(CLI::App& app, CommandLine& line);
 void AddObserve(CLI::App& app, CommandLine& line);
 void AddStatus(CLI::App& app, CommandLine& line);
+void AddSuggest(CLI::App& app, CommandLine& line);
 void AddReplay(CLI::App& app, CommandLine& line);
 void AddRecord(CLI::App& app, CommandLine& line);
 void AddRules(CLI::App& app, CommandLine& line);
