@@ -100,6 +100,7 @@ Status Agent::Begin() {
   SL_RETURN_IF_ERROR(CheckTetragonApi());
   SL_RETURN_IF_ERROR(hubble::HubbleApi::Check(options_.hubble, options_.api.change_group, options_.api.read_group));
   if (!options_.kubearmor_api.address.empty()) SL_RETURN_IF_ERROR(api::Server::Check(options_.kubearmor_api));
+  if (!options_.web.address.empty()) SL_RETURN_IF_ERROR(web::WebServer::Check(options_.web));
   SL_ASSIGN_OR_RETURN(store_, reconcile::StateStore::Open(options_.state_dir));
   SL_RETURN_IF_ERROR(OpenDatapath());
   // Before the first look, so that no change is missed after it.
@@ -150,11 +151,13 @@ Status Agent::Begin() {
   SL_RETURN_IF_ERROR(StartApi());
   SL_RETURN_IF_ERROR(StartHubble());
   SL_RETURN_IF_ERROR(StartKubeArmorApi());
+  SL_RETURN_IF_ERROR(StartWeb());
   if (kubernetes_) SL_RETURN_IF_ERROR(Annotate(kubernetes_->ServeCni(), "--cni-socket"));
   return OkStatus();
 }
 
 Agent::~Agent() {
+  web_.reset();
   if (hook_policies_) hook_policies_->Stop();
   if (lsm_policies_) lsm_policies_->Stop();
   begun_rules_ = nullptr;
@@ -533,6 +536,13 @@ Status Agent::StartKubeArmorApi() {
   options.calls.total[kFollow] = kLogFollowers;
   options.calls.of_one[kFollow] = kLogFollowers / 2;
   SL_ASSIGN_OR_RETURN(kubearmor_server_, api::Server::Start(options, kubearmor_logs_->served()));
+  return OkStatus();
+}
+
+Status Agent::StartWeb() {
+  if (options_.web.address.empty()) return OkStatus();
+  SL_ASSIGN_OR_RETURN(web_, web::WebServer::Start(options_.web, service_.get()));
+  LogInfo("the web page is at {}://{}/", options_.web.tls.empty() ? "http" : "https", options_.web.address);
   return OkStatus();
 }
 

@@ -25,6 +25,7 @@
 #include "ctrl/sluiced/rules.h"
 #include "ctrl/sluiced/services.h"
 #include "ctrl/sluiced/tetragon_api.h"
+#include "ctrl/web/web_server.h"
 #include "kernel/bpf/features.h"
 #include "kernel/datapath/bpf_datapath.h"
 #include "kernel/net/netlink.h"
@@ -76,6 +77,7 @@ class Agent {
   Status StartTetragonApi();
   Status StartHubble();
   Status StartKubeArmorApi();
+  Status StartWeb();
   Status TellRights(v1::AgentStatus& status) const;
   std::vector<bpf::Feature> Features() const;
   void ReadDirectoryAgain(const std::string& caller);
@@ -113,6 +115,7 @@ class Agent {
   std::unique_ptr<hubble::HubbleApi> hubble_;              // null: not served
   std::unique_ptr<kubearmor::LogService> kubearmor_logs_;  // null: not served
   std::unique_ptr<api::Server> kubearmor_server_;
+  std::unique_ptr<web::WebServer> web_;                           // null: not served
   std::atomic<const api::Calls*> calls_{nullptr};                 // the server's, once it exists
   std::atomic<const api::Calls*> tetragon_calls_{nullptr};        // likewise
   std::atomic<const hubble::HubbleApi*> served_hubble_{nullptr};  // hubble_, once it serves

@@ -121,6 +121,20 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_option("--kubearmor-api-tls-key", options->kubearmor_api.tls.key, "TCP: PEM file of its key");
   app.add_option("--kubearmor-api-tls-ca", options->kubearmor_api.tls.ca,
                  "TCP: PEM file of the CAs of the clients' certificates");
+  app.add_option("--web", options->web.address,
+                 "address of the web page: IP:PORT; other than loopback only with TLS; empty: not served");
+  app.add_option("--web-read-token", options->web.access.read_token,
+                 "file with the token of those who may look at the page");
+  app.add_option("--web-quarantine-token", options->web.access.quarantine_token,
+                 "file with the token of those who may also put workloads into quarantine");
+  app.add_option("--web-tls-cert", options->web.tls.certificate,
+                 "PEM file of the page's certificate; these files are read again when they change");
+  app.add_option("--web-tls-key", options->web.tls.key, "PEM file of its key");
+  app.add_option("--web-tls-ca", options->web.tls.ca,
+                 "PEM file of the CAs of clients' certificates; one of them is as good as the read token");
+  app.add_option("--web-tls-quarantine-name", options->web.access.quarantine_names,
+                 "clients whose certificate has this name (common or alternative) may quarantine; may be given several "
+                 "times");
   app.add_option("--metrics", options->metrics, "HTTP address of /metrics, /healthz and /readyz");
   app.add_option("--uplink", options->uplinks, "network card to attach XDP to; may be given several times");
   app.add_option("--resources", options->resources, "directory of resource files; SIGHUP reads it again")

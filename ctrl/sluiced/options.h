@@ -14,6 +14,7 @@
 #include "ctrl/detect/syslog_sender.h"
 #include "ctrl/hubble/hubble_api.h"
 #include "ctrl/reconcile/state_store.h"
+#include "ctrl/web/web_server.h"
 #include "policy/resource/address.h"
 #include "telemetry/process/redaction.h"
 
@@ -26,6 +27,7 @@ struct AgentOptions {
   std::optional<std::string> tetragon_api;  // absent: TetragonApi::ServerFor says; empty: not served
   hubble::HubbleOptions hubble;
   api::ServerOptions kubearmor_api{.flag = "--kubearmor-api"};  // without an address: not served
+  web::WebOptions web;
   std::string metrics = "127.0.0.1:9464";
   std::vector<std::string> uplinks;
   std::string resources;
