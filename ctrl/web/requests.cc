@@ -243,8 +243,9 @@ StatusOr<std::string> Requests::ReadProcesses(const HttpRequest& request, const 
     if (more) return false;
     auto json = telemetry::ToJson(object.process());
     problem.Update(json.status());
-    if (json.ok()) processes.push_back(*std::move(json));
-    return json.ok();
+    if (!json.ok()) return false;
+    processes.push_back(*std::move(json));
+    return true;
   }));
   SL_RETURN_IF_ERROR(problem);
   return fmt::format("{{\"processes\":[{}],\"more\":{}}}", fmt::join(processes, ","), more);
