@@ -237,17 +237,6 @@ Status Agent::StartKubernetes() {
   return OkStatus();
 }
 
-void Agent::SetContainers(const std::vector<cri::Container>& containers) {
-  hook_policies_->SetContainers(containers);
-  std::vector<detect::ContainerFacts::Listed> listed;
-  listed.reserve(containers.size());
-  for (const cri::Container& one : containers) {
-    listed.push_back(
-        {.id = one.id, .name = one.name, .pod = one.pod, .pod_uid = one.pod_uid, .repository = one.repository});
-  }
-  container_facts_.Set(listed);
-}
-
 void Agent::FollowKubernetes(bool has_changed) {
   if (!kubernetes_ || (!has_changed && Clock::now() < follow_kubernetes_at_)) return;
   follow_kubernetes_at_ = Clock::now() + Kubernetes::kRetry;
@@ -264,10 +253,16 @@ Status Agent::SetNodeLabels(policy::Labels labels) {
 
 void Agent::SetContainers(const std::vector<cri::Container>& containers) {
   std::vector<hooks::LocalContainer> local;
+  std::vector<detect::ContainerFacts::Listed> listed;
   local.reserve(containers.size());
-  for (const cri::Container& one : containers)
+  listed.reserve(containers.size());
+  for (const cri::Container& one : containers) {
     local.push_back({.id = one.id, .name = one.name, .repository = one.repository, .cgroup = one.cgroup});
+    listed.push_back(
+        {.id = one.id, .name = one.name, .pod = one.pod, .pod_uid = one.pod_uid, .repository = one.repository});
+  }
   container_follower_->Set(std::move(local));
+  container_facts_.Set(listed);
 }
 
 void Agent::MakeController() {

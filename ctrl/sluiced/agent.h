@@ -66,7 +66,6 @@ class Agent {
   Status CheckRules(bool is_first) const;
   Status StartRules();
   void ReadRulesAgain();
-  void SetContainers(const std::vector<cri::Container>& containers);
   Status CheckExport() const;  // InvalidArgument: the file cannot be written
   Status StartExport();
   Captures::Options CaptureOptions() const;

@@ -142,7 +142,7 @@ TEST(ExplainOperation, ContainersAndNodesAreNamed) {
   EXPECT_EQ(Answer(resources, Exec("/bin/cat", "", "node"), {.name = "n1"}),
             "denied; h spec.process.matchPaths[0] DENY Block");
   EXPECT_EQ(Answer(resources, Exec("/bin/cat", "", "node"), {.name = "n2"}), "allowed");
-  const auto nowhere = ExplainOperation(resources, "", Exec("/bin/cat", {}, "node"));
+  const auto nowhere = ExplainOperation(resources, {}, Exec("/bin/cat", {}, "node"));
   ASSERT_TRUE(nowhere.ok());
   EXPECT_THAT(nowhere->notes(), ElementsAre(HasSubstr("this node's name is not known")));
 }
