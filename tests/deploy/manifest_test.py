@@ -54,8 +54,6 @@ class Manifest(unittest.TestCase):
             "networkpolicies.networking.k8s.io": read,
             "networkpolicies.sluice.dev": read, "clusternetworkpolicies.sluice.dev": read,
             "tracingpolicies.cilium.io": read, "tracingpoliciesnamespaced.cilium.io": read,
-            "kubearmorpolicies.security.kubearmor.com": read, "kubearmorhostpolicies.security.kubearmor.com": read,
-            "kubearmorclusterpolicies.security.kubearmor.com": read,
             "networkpolicies/status.sluice.dev": ["patch"], "clusternetworkpolicies/status.sluice.dev": ["patch"],
             "events.": ["create"],
         })
