@@ -5,7 +5,6 @@
 #include "kernel/bpf/tracing_files.h"
 #include "kernel/bpf/type_resolver.h"
 #include "kernel/hooks/program_files.h"
-#include "policy/resource/line_text.h"
 
 namespace sluice::hooks {
 namespace {
@@ -18,6 +17,8 @@ constexpr const char* kNamespaceFiles[] = {
 static_assert(std::size(kNamespaceFiles) == policy::tracing::kNamespaceTypeCount);
 
 }  // namespace
+
+std::string LineText(const policy::Place& place) { return place.line > 0 ? fmt::format("line {}: ", place.line) : ""; }
 
 policy::tracing::CompileOptions OptionsOfHost() {
   policy::tracing::CompileOptions options;

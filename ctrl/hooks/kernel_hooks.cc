@@ -1,7 +1,6 @@
 #include "ctrl/hooks/kernel_hooks.h"
 
 #include "ctrl/hooks/compile.h"
-#include "policy/resource/line_text.h"
 
 namespace sluice::hooks {
 

@@ -107,6 +107,10 @@ bool CopyController(const JsonElement& metadata, YamlNode& to) {
   return fits;
 }
 
+bool IsTracing(Kind kind) {
+  return std::find(policy::kTracingKinds.begin(), policy::kTracingKinds.end(), kind) != policy::kTracingKinds.end();
+}
+
 // Another value means the default, as in KubeArmor: the namespace must not be lost for it.
 void CopyPostures(const JsonElement& annotations, YamlNode& to) {
   for (const char* name : policy::kPostureAnnotations) {
@@ -137,8 +141,7 @@ Tree CopyObject(Kind kind, const JsonElement& object, const std::optional<KubePo
     if (pod && !CopyController(*metadata, *copy)) return nullptr;
     AddTo(*root, "metadata", copy);
   }
-  const bool is_policy = kind != Kind::kNamespace && kind != Kind::kPod;
-  if (is_policy && !CopyField(object, "spec", *root)) return nullptr;
+  if ((policy::IsPolicy(kind) || IsTracing(kind)) && !CopyField(object, "spec", *root)) return nullptr;
   if (pod) {
     const bool is_finished = pod->phase == "Succeeded" || pod->phase == "Failed";
     if (!CopyPod(object, !pod->gave_up_ips || is_finished, *root)) return nullptr;
@@ -180,10 +183,11 @@ Status ParseRoot(const policy::Field& root, const std::vector<policy::KindParser
       return InvalidError("a Workload is no object of the API server");
     case Kind::kTracingPolicy:
     case Kind::kTracingPolicyNamespaced:
+      return InvalidError("{}: this reader does not know the kind", policy::KindName(resource.id.kind));
     case Kind::kKubeArmorPolicy:
     case Kind::kKubeArmorHostPolicy:
     case Kind::kKubeArmorClusterPolicy:
-      return InvalidError("{}: this reader does not know the kind", policy::KindName(resource.id.kind));
+      return InvalidError("{}: it is not read from the API server", policy::KindName(resource.id.kind));
   }
   return OkStatus();
 }

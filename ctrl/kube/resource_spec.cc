@@ -19,16 +19,10 @@ ResourceSpec SpecOf(policy::Kind kind) {
     case policy::Kind::kTracingPolicyNamespaced:
       return {.name = "tracingpoliciesnamespaced.cilium.io",
               .path = "/apis/cilium.io/v1alpha1/tracingpoliciesnamespaced"};
-    case policy::Kind::kKubeArmorPolicy:
-      return {.name = "kubearmorpolicies.security.kubearmor.com",
-              .path = "/apis/security.kubearmor.com/v1/kubearmorpolicies"};
-    case policy::Kind::kKubeArmorHostPolicy:
-      return {.name = "kubearmorhostpolicies.security.kubearmor.com",
-              .path = "/apis/security.kubearmor.com/v1/kubearmorhostpolicies"};
-    case policy::Kind::kKubeArmorClusterPolicy:
-      return {.name = "kubearmorclusterpolicies.security.kubearmor.com",
-              .path = "/apis/security.kubearmor.com/v1/kubearmorclusterpolicies"};
     case policy::Kind::kWorkload:
+    case policy::Kind::kKubeArmorPolicy:
+    case policy::Kind::kKubeArmorHostPolicy:
+    case policy::Kind::kKubeArmorClusterPolicy:
       break;
   }
   return {};

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "ctrl/kube/objects.h"
 #include "kernel/net/netlink.h"
-#include "policy/kinds/kinds.h"
+#include "policy/tracing/parser.h"
 
 namespace sluice {
 namespace {
@@ -23,17 +23,15 @@ constexpr Kind kKinds[] = {Kind::kNamespace,
                            Kind::kSluiceNetworkPolicy,
                            Kind::kSluiceClusterNetworkPolicy,
                            Kind::kTracingPolicy,
-                           Kind::kTracingPolicyNamespaced,
-                           Kind::kKubeArmorPolicy,
-                           Kind::kKubeArmorHostPolicy,
-                           Kind::kKubeArmorClusterPolicy};
+                           Kind::kTracingPolicyNamespaced};
 // Policies in error that Events tell of at a time.
-constexpr std::size_t kMaxPolicyProblems = 16;
+constexpr std::size_t kMaxHookProblems = 16;
 constexpr char kNode[] = "node";               // as kube::NodeSpec names it
 constexpr std::size_t kMaxWritesWaiting = 64;  // in the client's queues, for the sake of policies
 
-// Of hooks, and KubeArmor's: other agents' kinds, whose objects have no status of ours.
-bool IsOfKernel(Kind kind) { return kind != Kind::kNamespace && kind != Kind::kPod && !policy::IsPolicy(kind); }
+bool IsTracing(Kind kind) {
+  return std::find(policy::kTracingKinds.begin(), policy::kTracingKinds.end(), kind) != policy::kTracingKinds.end();
+}
 
 StatusOr<kube::ApiConfig> ReadConfig(const std::string& kube) {
   return kube == "in-cluster" ? kube::InClusterConfig() : kube::ReadKubeconfig(kube);
@@ -67,7 +65,7 @@ notice::SeenPolicy ToSeenPolicy(Kind kind, const kube::ObjectMeta& meta, const s
   notice::SeenPolicy seen{.about = RefOf(kind, {meta.key.ns, meta.key.name}, meta.uid),
                           .generation = meta.generation,
                           .resource_version = meta.resource_version,
-                          .has_status = kind != Kind::kNetworkPolicy && !IsOfKernel(kind)};
+                          .has_status = kind != Kind::kNetworkPolicy && !IsTracing(kind)};
   if (!refused.ok()) seen.refused = Message(refused);
   if (!seen.has_status) return seen;
   if (auto enforced = kube::ReadCondition(object, "Enforced")) {
@@ -145,9 +143,9 @@ StatusOr<kube::Converted> Kubernetes::Convert(const kube::ResourceSpec& spec, co
                                               const simdjson::dom::element& object) {
   if (spec.name == kNode || (services_ && services_->Has(spec))) return service::ServiceSource::Convert(spec, object);
   const Kind kind = kinds_.at(spec.name);
-  static const auto kParsers = policy::MoreKinds(policy::tracing::Reading::kCompiled);
+  static const auto kParsers = policy::tracing::KindParsers(policy::tracing::Reading::kCompiled);
   auto converted = kube::ConvertObject(kind, object, kParsers);
-  if (policy::IsPolicy(kind) || IsOfKernel(kind)) {
+  if (policy::IsPolicy(kind) || IsTracing(kind)) {
     policy_notices_.See(ToSeenPolicy(kind, meta, object, converted.status()), std::chrono::steady_clock::now());
   }
   return converted;
@@ -182,15 +180,15 @@ void Kubernetes::ApplyResources(Kind kind, const kube::Batch& batch) {
       resources_.insert_or_assign(object.resource.id, object.resource);
       containers_.SetPod(object);
       if (object.pod) nodes_of_pods_.Put(change.meta.uid, object.pod->node);
-      if (IsOfKernel(kind)) uids_of_kernel_policies_[object.resource.id] = change.meta.uid;
+      if (IsTracing(kind)) uids_of_hook_policies_[object.resource.id] = change.meta.uid;
     } else if (change.kind == kube::Change::Kind::kDelete) {
       resources_.erase({kind, {change.meta.key.ns, change.meta.key.name}});
       if (kind == Kind::kPod) {
         nodes_of_pods_.Remove(change.meta.uid);
         containers_.RemovePod({change.meta.key.ns, change.meta.key.name});
       }
-      uids_of_kernel_policies_.erase({kind, {change.meta.key.ns, change.meta.key.name}});
-      if (policy::IsPolicy(kind) || IsOfKernel(kind)) policy_notices_.Forget(policy::KindApiVersion(kind), change.meta);
+      uids_of_hook_policies_.erase({kind, {change.meta.key.ns, change.meta.key.name}});
+      if (policy::IsPolicy(kind) || IsTracing(kind)) policy_notices_.Forget(policy::KindApiVersion(kind), change.meta);
     }
   }
 }
@@ -349,17 +347,17 @@ std::vector<notice::NodeProblem> Kubernetes::Problems(const Status& followed) {
              "The agent of node {} cannot enforce on it: {}. {}", options_.node_name, why,
              view->open.contains(name) ? "It is open: no policy holds for it." : "It is closed: no packet passes.")});
   }
-  AddPolicyProblems(*view, &problems);
+  AddHookProblems(*view, &problems);
   return problems;
 }
 
 // The message names no node: an Event's name is made of it, so that a thousand nodes that lack the same thing make one.
-void Kubernetes::AddPolicyProblems(const reconcile::View& view, std::vector<notice::NodeProblem>* problems) const {
+void Kubernetes::AddHookProblems(const reconcile::View& view, std::vector<notice::NodeProblem>* problems) const {
   std::size_t added = 0;
-  for (const auto& [id, why] : options_.policy_problems ? options_.policy_problems() : PolicyProblems()) {
-    const auto uid = uids_of_kernel_policies_.find(id);
-    if (uid == uids_of_kernel_policies_.end() || view.desired.SourceOf(id) != reconcile::Source::kKubernetes) continue;
-    if (++added > kMaxPolicyProblems) break;
+  for (const auto& [id, why] : options_.hook_problems ? options_.hook_problems() : HookProblems()) {
+    const auto uid = uids_of_hook_policies_.find(id);
+    if (uid == uids_of_hook_policies_.end() || view.desired.SourceOf(id) != reconcile::Source::kKubernetes) continue;
+    if (++added > kMaxHookProblems) break;
     problems->push_back({.about = RefOf(id.kind, id.name, uid->second),
                          .reason = "PolicyNotEnforced",
                          .message = fmt::format(

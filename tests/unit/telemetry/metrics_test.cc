@@ -51,9 +51,9 @@ class MetricsTest : public ::testing::Test {
                                                     .verdicts = &verdicts_,
                                                     .kubernetes_writes = kubernetes_writes_,
                                                     .lsm_policies = [this] { return lsm_policies_; },
-                                                    .detection = [this] { return detection_; },
                                                     .hook_policies = [this] { return hook_policies_; },
-                                                    .hook_records = [this] { return hook_records_; }},
+                                                    .hook_records = [this] { return hook_records_; },
+                                                    .detection = [this] { return detection_; }},
                                      std::move(options));
   }
   std::map<std::string, double> Render() { return Samples(Make()->Render()); }
