@@ -218,15 +218,17 @@ grpc::Status Service::WebService::Suggest(grpc::ServerContext* context, const v1
   const StatusOr<Call> call = service_->calls_->Begin(context, CallKind::kAnswer);
   if (!call.ok()) return ToGrpc(call.status());
   auto suggestions = service_->SuggestPolicies(*request);
-  if (suggestions.ok()) *reply = *std::move(suggestions);
-  return ToGrpc(suggestions.status());
+  if (!suggestions.ok()) return ToGrpc(suggestions.status());
+  *reply = *std::move(suggestions);
+  return grpc::Status::OK;
 }
 
 grpc::Status Service::Explain(grpc::ServerContext* context, const v1::ExplainRequest* request, v1::Explanation* reply) {
   SL_BEGIN_CALL(call, context, kAnswer);
   auto explanation = ExplainFlow(*request);
-  if (explanation.ok()) *reply = *std::move(explanation);
-  return ToGrpc(explanation.status());
+  if (!explanation.ok()) return ToGrpc(explanation.status());
+  *reply = *std::move(explanation);
+  return grpc::Status::OK;
 }
 
 grpc::Status Service::ExplainOperation(grpc::ServerContext* context, const v1::ExplainOperationRequest* request,
@@ -260,8 +262,9 @@ grpc::Status Service::Quarantine(grpc::ServerContext* context, const v1::Quarant
                                  v1::QuarantineReply* reply) {
   SL_BEGIN_CALL(call, context, kQuarantine, {.action = ActionOf(*request)});
   auto answer = SetQuarantine(*request, call->caller().name);
-  if (answer.ok()) *reply = *std::move(answer);
-  return ToGrpc(answer.status());
+  if (!answer.ok()) return ToGrpc(answer.status());
+  *reply = *std::move(answer);
+  return grpc::Status::OK;
 }
 
 grpc::Status Service::Top(grpc::ServerContext* context, const v1::TopRequest* request, v1::TopReply* reply) {
@@ -293,8 +296,9 @@ StatusOr<v1::AgentStatus> Service::ReadStatus() const {
 grpc::Status Service::Status(grpc::ServerContext* context, const v1::StatusRequest*, v1::AgentStatus* reply) {
   SL_BEGIN_CALL(call, context, kAnswer);
   auto status = ReadStatus();
-  if (status.ok()) *reply = *std::move(status);
-  return ToGrpc(status.status());
+  if (!status.ok()) return ToGrpc(status.status());
+  *reply = *std::move(status);
+  return grpc::Status::OK;
 }
 
 }  // namespace sluice::api

@@ -37,7 +37,7 @@ RuleFollower::~RuleFollower() {
 Status RuleFollower::Reload() {
   const std::lock_guard loading(load_mutex_);
   std::string signature = SignatureOf(options_.files.paths);
-  const Status status = Load();
+  Status status = Load();
   const std::lock_guard lock(mutex_);
   signature_ = std::move(signature);
   numbers_.problem = status.ok() ? "" : Message(status);

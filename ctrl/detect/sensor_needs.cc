@@ -34,7 +34,7 @@ Rulesets SensorNeeds::All() const {
 Status SensorNeeds::SetRules(const Rulesets& rules) {
   const std::lock_guard lock(mutex_);
   const Rulesets before = std::exchange(rules_, rules);
-  const Status required = require_ ? require_(All()) : OkStatus();
+  Status required = require_ ? require_(All()) : OkStatus();
   if (!required.ok()) rules_ = before;
   return required;
 }

@@ -6,11 +6,11 @@
 //   sandboxes->SetListed(runtime.sandboxes(), begun);                           // each list that the runtime gives
 //   node_pods.SetSandboxes(sandboxes->All());
 //
-// What is let go is open. So a sandbox goes by DEL or GC, or once its network namespace is gone and a list lacks it; one
-// that was never listed, when two lists lack it that were begun kTrustAfter or more after its ADD. That a list lacks it
-// is not enough: a runtime lists a sandbox once it is ready, which may take minutes on a busy node, and no longer when
-// its first process has ended, while the others run on. A list's fields count for what was told before it was begun.
-// After DEL, lists that were begun before it do not bring the sandbox back.
+// What is let go is open. So a sandbox goes by DEL or GC, or once its network namespace is gone and a list lacks it;
+// one that was never listed, when two lists lack it that were begun kTrustAfter or more after its ADD. That a list
+// lacks it is not enough: a runtime lists a sandbox once it is ready, which may take minutes on a busy node, and no
+// longer when its first process has ended, while the others run on. A list's fields count for what was told before it
+// was begun. After DEL, lists that were begun before it do not bring the sandbox back.
 //
 // What PodFinder finds lacks a pod that has no process. What it finds in the namespace of a known sandbox, or of a pod
 // that a list has, is that sandbox.

@@ -146,7 +146,7 @@ void AddCapture(CLI::App& app, CommandLine& line) {
                    "pcap-filter(7)");
   AddFilterOptions(verb, options->filters);
   verb->footer(
-      "Packets from before now are there if the agent keeps them (sluiced --capture). Other workloads' packets are "
+      "Packets from before now are there if the agent was told to keep them. Other workloads' packets are "
       "kept from now on, as long as this runs. The flow filters are those of `observe`; --verdict is of the packet "
       "itself. See docs/capture.md.");
   verb->callback([&line, options] { line.run = [&line, options] { return Capture(line.server, line.ns, *options); }; });

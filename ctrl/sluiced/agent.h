@@ -104,7 +104,7 @@ class Agent {
   std::unique_ptr<Kubernetes> kubernetes_;  // null: --kube off
   std::unique_ptr<telemetry::Telemetry> telemetry_;
   std::unique_ptr<DetectionRules> rules_;  // after telemetry, which it uses
-  std::unique_ptr<Captures> captures_;  // null: the kernel refused
+  std::unique_ptr<Captures> captures_;     // null: the kernel refused
   std::unique_ptr<api::Service> service_;
   std::unique_ptr<api::Server> server_;
   std::unique_ptr<TetragonApi> tetragon_api_;              // null: not served

@@ -50,7 +50,7 @@ CallSensors::~CallSensors() {
 }
 
 Status CallSensors::Require(const detect::Rulesets& rulesets) {
-  const Status required = store_->Require(rulesets);
+  Status required = store_->Require(rulesets);
   store_->Wake();
   return required;
 }

@@ -74,7 +74,7 @@ DetectionRules::~DetectionRules() { Stop(); }
 
 Status DetectionRules::Begin() {
   if (follower_ == nullptr) return OkStatus();
-  const Status loaded = follower_->Reload();
+  Status loaded = follower_->Reload();
   follower_->Follow();
   return loaded;
 }

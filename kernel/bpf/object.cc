@@ -2,8 +2,9 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -61,6 +62,17 @@ Status PlanPins(bpf_object* object, const PinLayout& layout) {
   return OkStatus();
 }
 
+// Only programs use what prefixes said (bpf/lib/prefix_cache.bpf.h). libbpf maps it with the other variables, and all
+// of that would count as memory of this process; no more than that happens if it fails. The range stays reserved, as
+// libbpf unmaps the whole of it at the end.
+void UnmapPrefixCache(datapath_bpf* skeleton) {
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  char* const begin = reinterpret_cast<char*>(&skeleton->bss->known_prefixes);
+  const std::size_t before = (page - reinterpret_cast<std::uintptr_t>(begin) % page) % page;
+  const std::size_t pages = (sizeof(skeleton->bss->known_prefixes) - before) / page;
+  mmap(begin + before, pages * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
+
 Status LoadError(int rc, const LoadLog& log) {
   constexpr std::string_view kNotReusable = "couldn't reuse pinned map at '";
   const std::string& text = log.text();
@@ -108,6 +120,7 @@ StatusOr<std::unique_ptr<DatapathObject>> DatapathObject::Load(const ObjectOptio
   SL_RETURN_IF_ERROR(SetSizes(skeleton, options));
   if (!options.pin_root.empty()) SL_RETURN_IF_ERROR(PlanPins(skeleton->obj, PinLayout(options.pin_root)));
   if (const int rc = datapath_bpf__load(skeleton); rc != 0) return LoadError(rc, log);
+  UnmapPrefixCache(skeleton);
   return object;
 }
 

@@ -64,7 +64,7 @@ std::vector<Row> RowsOf(const RateCase& what) {
     rows.push_back({.name = watched + "/events-lost", .unit = "events"});
   }
   if (what.captures) {
-    for (const char* const whose : {"/captured", "/beside-a-capture"})
+    for (const char* const whose : {"/captured", "/both-captured", "/beside-a-capture"})
       rows.push_back({.name = what.name + whose, .against = {what.name}});
   }
   return rows;

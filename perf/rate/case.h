@@ -37,7 +37,7 @@ struct RateCase {
   std::function<std::string(const Topology&)> resources;  // YAML; none: not a row of Sluice
   bool redirects = true;                                  // else allowed packets go through the node's stack
   Events events = Events::kNone;
-  bool captures = false;  // measure also while headers of all workloads are captured, and of another one alone
+  bool captures = false;  // measure also while headers of one pod, of both, and of another workload are captured
 };
 
 inline constexpr char kBareDrop[] = "xdp/drop/bare", kBareRedirect[] = "xdp/redirect/bare";
@@ -48,8 +48,8 @@ inline constexpr char kSluiceRedirect[] = "sluice/uplink/redirect/flows:",
 bool NeedsDpdk(const RateCase& what);
 
 // Two with a flood. More than one with events: unwatched, watched, and for an event for each packet also the rate of
-// events read, and those lost. More than one with captures: without, with all workloads captured, and with only another
-// one captured.
+// events read, and those lost. More than one with captures: without, with one of the two pods captured, with both, and
+// with only another workload.
 std::vector<Row> RowsOf(const RateCase& what);
 
 std::vector<RateCase> AllRateCases(bool brief);

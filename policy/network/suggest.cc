@@ -153,7 +153,7 @@ class EndSuggestion {
     if (peer_ == nullptr) {
       return fmt::format("ipBlock: {{cidr: \"{}/{}\"}}", peer_address_.ToString(), peer_address_.is_v4() ? 32 : 128);
     }
-    const std::string pods = fmt::format("podSelector: {}", MatchLabels(StableLabels(peer_->labels)));
+    std::string pods = fmt::format("podSelector: {}", MatchLabels(StableLabels(peer_->labels)));
     if (is_namespaced && peer_->name.ns == subject_.name.ns) return pods;
     return fmt::format("namespaceSelector: {}\n      {}", NamespaceSelector(peer_->name.ns), pods);
   }

@@ -51,8 +51,8 @@ class FlowContext {
   std::uint64_t now_ns() const { return now_ns_; }                          // CLOCK_MONOTONIC, when it was captured
   google::protobuf::Timestamp time() const { return clock_->At(now_ns_); }  // the same as wall time
   google::protobuf::Timestamp TimeAt(std::uint64_t kernel_ns) const { return clock_->At(kernel_ns); }
-  LocalWorkloads LocalNames() const;                                        // local workloads that exist now
-  std::map<std::uint32_t, policy::ObjectName> EndpointNames() const;        // the same by endpoint number
+  LocalWorkloads LocalNames() const;                                  // local workloads that exist now
+  std::map<std::uint32_t, policy::ObjectName> EndpointNames() const;  // the same by endpoint number
   // The workload at an end of a flow, without building messages. Null: no known workload.
   const policy::ObjectName* WorkloadAt(const sl_flow_end& end) const;
   // "shop/db-0", "node", or the address.

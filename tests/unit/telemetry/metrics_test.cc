@@ -372,7 +372,7 @@ TEST_F(MetricsTest, ManyKubeArmorPoliciesShareASeries) {
 }
 
 TEST_F(MetricsTest, DetectionRulesUnderOurNamesAndFalcos) {
-  EXPECT_THAT(Render(), Not(Contains(Key(HasSubstr("rule")))));
+  EXPECT_THAT(Render(), Not(Contains(Key(HasSubstr("sluice_rule_")))));
   detection_ = DetectionNumbers{.in_force = true,
                                 .loads = 2,
                                 .refusals = 1,
