@@ -69,7 +69,10 @@ int xdp_uplink(struct xdp_md* ctx) {
       j->route_length <= 65535 && sl_is_for_router_xdp(data, data_end, j); /* else longer than any route's MTU */
   if (!sl_parse_fast(data, data_end, &j->key, plain)) return sl_uplink_any(ctx);
   int reason = sl_evaluate_fast(j, 0, plain, &seen);
-  if (reason == SL_NOT_PLAIN && j->known_absent) reason = sl_evaluate_unrecorded();
+  if (reason == SL_NOT_PLAIN && j->known_absent) {
+    reason = sl_evaluate_unrecorded();
+    if (reason != SL_NOT_PLAIN) return sl_uplink_drop(ctx, j, 0, reason);
+  }
   if (reason == SL_NOT_PLAIN) return sl_uplink_any(ctx);
   if (reason) return sl_uplink_drop(ctx, j, &seen.flow->entry, reason);
   __u32 outcome = sl_outcome(reason, j);
