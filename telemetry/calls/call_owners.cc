@@ -45,16 +45,14 @@ CallOwner CallOwners::Find(const sl_call_event& event, const ProcessInstance* in
     if (const auto known = final_.find(key); known != final_.end()) return known->second;
   }
   if (instance == nullptr) return {};
-  const bool moved = instance->cgroup != event.cgroup;
-  CallOwner owner;
-  if (moved) {
-    ProcessInstance there = *instance;
+  // Where it is now: what was known at its start may be older, as of a program that enters a pod before its exec.
+  ProcessInstance there = *instance;
+  there.namespaces.net = event.netns;
+  if (instance->cgroup != event.cgroup) {
     there.cgroup = event.cgroup;
     there.cgroup_path = nullptr;
-    owner = FindNew(event, there);
-  } else {
-    owner = FindNew(event, *instance);
   }
+  CallOwner owner = FindNew(event, there);
   if (!owner.final) return owner;
   if (final_.size() >= kMostPlaces) final_.clear();
   final_.insert_or_assign(key, owner);
