@@ -6,6 +6,7 @@
 //   (*fixture)->Lines(child, "%evt.type %evt.res %fd.name");   // a line for each of its events
 #pragma once
 
+#include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 #include "kernel/calls/call_store.h"
 #include "telemetry/calls/call_source.h"
 #include "tests/probes/sensor_fixture.h"
+#include "tests/support/environment.h"
 
 namespace sluice::test {
 
@@ -83,6 +85,19 @@ class Shared {
 
  private:
   Value* value_;
+};
+
+// A test with the sensors, and room for what its threads and children do at once.
+class CallTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    SL_REQUIRE_BPF();
+    auto made = CallFixture::Create({.ring_bytes = 4U << 20});
+    ASSERT_TRUE(made.ok()) << made.status();
+    fixture_ = *std::move(made);
+  }
+
+  std::unique_ptr<CallFixture> fixture_;
 };
 
 // For several children, which a Gate is not: each would hold it shut for the others.

@@ -23,17 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class Callers : public testing::Test {
- protected:
-  void SetUp() override {
-    SL_REQUIRE_BPF();
-    auto made = CallFixture::Create({.ring_bytes = 4U << 20});
-    ASSERT_TRUE(made.ok()) << made.status();
-    fixture_ = *std::move(made);
-  }
-
-  std::unique_ptr<CallFixture> fixture_;
-};
+class Callers : public CallTest {};
 
 #ifdef __x86_64__
 

@@ -83,17 +83,7 @@ struct Connection {
   }
 };
 
-class Descriptors : public testing::Test {
- protected:
-  void SetUp() override {
-    SL_REQUIRE_BPF();
-    auto made = CallFixture::Create({.ring_bytes = 4U << 20});
-    ASSERT_TRUE(made.ok()) << made.status();
-    fixture_ = *std::move(made);
-  }
-
-  std::unique_ptr<CallFixture> fixture_;
-};
+class Descriptors : public CallTest {};
 
 TEST_F(Descriptors, FromBeforeTheSensorsAreKnown) {
   const TempDir directory;
