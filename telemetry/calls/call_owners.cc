@@ -13,6 +13,16 @@ std::shared_ptr<const Container> HostAsContainer() {
   return {std::shared_ptr<const void>(), &policy::rules::HostContainer()};  // it lives for ever
 }
 
+// What is known of a process is as of its start: a program may enter a pod before its exec.
+ProcessInstance MovedTo(const sl_call_event& event, ProcessInstance instance) {
+  instance.namespaces.net = event.netns;
+  if (instance.cgroup != event.cgroup) {
+    instance.cgroup = event.cgroup;
+    instance.cgroup_path = nullptr;
+  }
+  return instance;
+}
+
 }  // namespace
 
 CallOwner CallOwners::FindNew(const sl_call_event& event, const ProcessInstance& instance) {
@@ -45,14 +55,8 @@ CallOwner CallOwners::Find(const sl_call_event& event, const ProcessInstance* in
     if (const auto known = final_.find(key); known != final_.end()) return known->second;
   }
   if (instance == nullptr) return {};
-  // Where it is now: what was known at its start may be older, as of a program that enters a pod before its exec.
-  ProcessInstance there = *instance;
-  there.namespaces.net = event.netns;
-  if (instance->cgroup != event.cgroup) {
-    there.cgroup = event.cgroup;
-    there.cgroup_path = nullptr;
-  }
-  CallOwner owner = FindNew(event, there);
+  const bool is_there = instance->cgroup == event.cgroup && instance->namespaces.net == event.netns;
+  CallOwner owner = is_there ? FindNew(event, *instance) : FindNew(event, MovedTo(event, *instance));
   if (!owner.final) return owner;
   if (final_.size() >= kMostPlaces) final_.clear();
   final_.insert_or_assign(key, owner);
