@@ -49,13 +49,24 @@ static __always_inline int sl_decide_as_answer(struct sl_evaluation* j) {
   return sl_decide(&j->question);
 }
 
+/* Policy allowed the datagram as a new flow. But where its receiver has a socket that is connected to the sender, it
+ * answers: the flow is the receiver's, and policy may deny it what it allows the sender. */
+static __always_inline int sl_decide_for_asker(struct sl_evaluation* j) {
+  if (!j->to_ifindex) return SL_DROP_NONE;
+  if (!j->receiver.resolved) return SL_RESOLVE_RECEIVER;
+  return j->receiver.is_connected ? sl_decide_reversed(j) : SL_DROP_NONE;
+}
+
 /* Returns a drop reason or SL_RESOLVE_RECEIVER, and leaves the question as the flow was opened. */
 static __always_inline int sl_decide_new(struct sl_evaluation* j) {
   enum sl_orientation orientation = sl_orientation_of(&j->packet);
   if (orientation == SL_UNSURE && j->from_node) orientation = SL_OPENS;
   if (orientation == SL_ANSWERS) return sl_decide_reversed(j);
   int reason = sl_decide(&j->question);
-  if (reason == SL_DROP_POLICY_DENIED && sl_may_be_answer(&j->packet)) return sl_decide_as_answer(j);
+  if (sl_may_be_answer(&j->packet)) {
+    if (!reason) return sl_decide_for_asker(j);
+    if (reason == SL_DROP_POLICY_DENIED) return sl_decide_as_answer(j);
+  }
   if (reason || orientation != SL_UNSURE) return reason;
   reason = sl_decide_reversed(j);
   if (reason || bpf_ntohs(j->packet.tuple.src_port) < bpf_ntohs(j->packet.tuple.dst_port)) return reason;

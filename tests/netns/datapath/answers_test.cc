@@ -128,6 +128,23 @@ TEST_P(Answers, AQuestionThatPolicyForbidsHasNone) {
   EXPECT_FALSE(Hears(client, kQuiet));
 }
 
+// The answer is the first that is seen, and the server may send: the flow is still the client's.
+TEST_P(Answers, AnAnswerOpensNoWayForAQuestionThatPolicyForbids) {
+  const Fd server = Socket("db", SOCK_DGRAM, kDns), client = Socket("web", SOCK_DGRAM, kClient);
+  const Fd unconnected = Socket("web", SOCK_DGRAM, kClient + 1);
+  Address db = Of("db", kDns);
+  ASSERT_EQ(connect(client.get(), db.get(), db.size), 0);
+  ASSERT_TRUE(Send(client) && Hears(server));
+  Enforce(IsolateDb());
+  ASSERT_FALSE(HasFatalFailure());
+  ASSERT_TRUE(Send(server, Of("web", kClient)));
+  EXPECT_FALSE(Hears(client, kQuiet));
+  ASSERT_TRUE(Send(client));
+  EXPECT_FALSE(Hears(server, kQuiet));
+  ASSERT_TRUE(Send(server, Of("web", kClient + 1)));
+  EXPECT_TRUE(Hears(unconnected)) << "it asked for nothing, and db may send";
+}
+
 TEST_P(Answers, TheServerOfAnOlderConnectionSpeaksFirst) {
   Connect();
   if (HasFatalFailure()) return;
