@@ -39,9 +39,20 @@ std::vector<FloorCase> AllFloors(const std::vector<std::uint32_t>& flows) {
     floors.push_back({fmt::format("{}/parse", Prefix(xdp)), "parse", xdp});
     for (const std::uint32_t count : flows) floors.push_back(HashFloorCase(xdp, count));
   }
+  return floors;
+}
+
+std::vector<FloorCase> AllSlotFloors() {
+  std::vector<FloorCase> floors;
   for (const auto& [slot, program] : {std::pair{"280", "slot280"}, {"280/busy", "busy_slot280"}, {"128", "slot128"}})
     floors.push_back({fmt::format("{}{}/flows:{}", kSlotFloors, slot, kSlotFlows), program, true, kSlotFlows});
   return floors;
+}
+
+std::vector<std::string> NamesOf(const std::vector<FloorCase>& floors) {
+  std::vector<std::string> names;
+  for (const FloorCase& floor : floors) names.push_back(floor.name);
+  return names;
 }
 
 ProgramRun RunOf(const Runner& runner, const FloorCase& floor) {
@@ -74,26 +85,29 @@ Measurement MeasurementOf(const Runner& runner, const FloorCase& floor) {
   return one;
 }
 
+std::vector<Measurement> MeasurementsOf(const Runner& runner, const std::vector<FloorCase>& floors) {
+  std::vector<Measurement> measurements;
+  for (const FloorCase& floor : floors) measurements.push_back(MeasurementOf(runner, floor));
+  return measurements;
+}
+
 }  // namespace
 
 std::string BareFloor(bool xdp) { return fmt::format("{}/bare", Prefix(xdp)); }
 std::string GeneratorRow(bool xdp) { return fmt::format("{}/rotate", Prefix(xdp)); }
 std::string HashFloor(bool xdp, std::uint32_t flows) { return fmt::format("{}/hash/flows:{}", Prefix(xdp), flows); }
 
-std::vector<std::string> FloorNames(const std::vector<std::uint32_t>& flows) {
-  std::vector<std::string> names;
-  for (const FloorCase& floor : AllFloors(flows)) names.push_back(floor.name);
-  return names;
-}
+std::vector<std::string> FloorNames(const std::vector<std::uint32_t>& flows) { return NamesOf(AllFloors(flows)); }
+std::vector<std::string> SlotFloorNames() { return NamesOf(AllSlotFloors()); }
 
 std::vector<Measurement> HashFloors(const Runner& runner, std::uint32_t flows) {
   return {MeasurementOf(runner, HashFloorCase(true, flows)), MeasurementOf(runner, HashFloorCase(false, flows))};
 }
 
 std::vector<Measurement> Floors(const Runner& runner, const std::vector<std::uint32_t>& flows) {
-  std::vector<Measurement> floors;
-  for (const FloorCase& floor : AllFloors(flows)) floors.push_back(MeasurementOf(runner, floor));
-  return floors;
+  return MeasurementsOf(runner, AllFloors(flows));
 }
+
+std::vector<Measurement> SlotFloors(const Runner& runner) { return MeasurementsOf(runner, AllSlotFloors()); }
 
 }  // namespace sluice::perf

@@ -10,13 +10,16 @@ std::string BareFloor(bool xdp);                       // floor/xdp/bare: only r
 std::string GeneratorRow(bool xdp);                    // floor/xdp/rotate: the wrapper, then the bare program
 std::string HashFloor(bool xdp, std::uint32_t flows);  // floor/xdp/hash/flows:1000: parse and one look-up
 
-// What a packet of a known flow reads and writes in the flow table, and nothing else: floor/xdp/slot:280/flows:100000.
-inline constexpr char kSlotFloors[] = "floor/xdp/slot:";
-
-// `flows`: the numbers of flows to measure look-up floors for. The runner must have room for slots.
+// `flows`: the numbers of flows to measure look-up floors for.
 std::vector<std::string> FloorNames(const std::vector<std::uint32_t>& flows);
 std::vector<Measurement> Floors(const Runner& runner, const std::vector<std::uint32_t>& flows);
 // One more number of flows; the runner's hash must have room for it.
 std::vector<Measurement> HashFloors(const Runner& runner, std::uint32_t flows);
+
+// What a packet of a known flow reads and writes in the flow table, and nothing else: floor/xdp/slot:280/flows:100000.
+// The runner must have room for slots.
+inline constexpr char kSlotFloors[] = "floor/xdp/slot:";
+std::vector<std::string> SlotFloorNames();
+std::vector<Measurement> SlotFloors(const Runner& runner);
 
 }  // namespace sluice::perf

@@ -168,6 +168,7 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
   RunnerOptions runner_options{.slots = true, .instructions = counter.ok() ? &*counter : nullptr};
   SL_ASSIGN_OR_RETURN(const Runner runner, Runner::Create(runner_options));
   std::vector<Measurement> all = Floors(runner, {std::begin(kHashFloors), std::end(kHashFloors)});
+  for (Measurement& floor : SlotFloors(runner)) all.push_back(std::move(floor));
 
   // A larger hash would slow down the look-ups of the others, so it has its own map.
   std::optional<Runner> many_runner;
@@ -202,6 +203,7 @@ StatusOr<Report> RunOnThisThread(const RunOptions& options) {
 
 std::vector<std::string> ProgramRows(bool brief) {
   std::vector<std::string> rows = FloorNames({std::begin(kHashFloors), std::end(kHashFloors)});
+  for (std::string& name : SlotFloorNames()) rows.push_back(std::move(name));
   if (!brief) rows.insert(rows.end(), {HashFloor(true, kManyFlows), HashFloor(false, kManyFlows)});
   rows.insert(rows.end(), std::begin(kXdpFilters), std::end(kXdpFilters));
   for (const RteAclCase& peer : RteAclCases(brief)) rows.push_back(peer.Name());

@@ -94,6 +94,7 @@ BenchRun RunShort(const std::string& suite) {
 
 // The greatest sample of a row of the only suite; -1: no such row.
 double Greatest(const BenchRun& run, const std::string& name) {
+  if (run.report.value("suites", nlohmann::json::array()).empty()) return -1;
   for (const auto& row : run.report["suites"][0]["rows"])
     if (row["name"] == name) return row["max"];
   return -1;
