@@ -40,6 +40,8 @@ const std::vector<KnownKind>& KnownKinds() {
       {{"kubearmorclusterpolicies", "kubearmorclusterpolicy", "csp", "kubearmorclusterpolicies.security.kubearmor.com",
         "kubearmorclusterpolicy.security.kubearmor.com"},
        {Listing::kResources, {Kind::kKubeArmorClusterPolicy}}},
+      {{"responses", "response", "responses.sluice.dev", "response.sluice.dev"},
+       {Listing::kResources, {Kind::kResponse}}},
       {{"identities", "identity"}, {Listing::kIdentities, {}}},
       {{"rulesets", "ruleset"}, {Listing::kRulesets, {}}},
       {{"processes", "process"}, {Listing::kProcesses, {}}},

@@ -47,6 +47,7 @@ Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
                 .kubernetes = sources_.kubernetes,
                 .kubernetes_writes = sources_.kubernetes_writes,
                 .lsm_policies = sources_.lsm_policies,
+                .responses = sources_.responses,
                 .hook_policies = sources_.hook_policies,
                 .hook_records = sources_.hook_records,
                 .detection = sources_.detection,

@@ -37,6 +37,7 @@ struct TelemetrySources {
   SourceStates kubernetes;                           // may be absent: no Kubernetes
   SourceWritesNow kubernetes_writes;                 // likewise
   LsmPoliciesNow lsm_policies;                       // may be absent: nothing enforces them
+  ResponsesNow responses;                            // may be absent: nothing answers events
   HookPoliciesNow hook_policies;                     // may be absent: nothing enforces them
   HookRecordsNow hook_records;                       // likewise
   DetectionNow detection;                            // may be absent: there are no detection rules

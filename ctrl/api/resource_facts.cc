@@ -123,6 +123,8 @@ StatusOr<std::string> FactsJson(const v1::Resource& facts) {
       return telemetry::ToJson(facts.tracing_policy());
     case v1::Resource::kKubearmorPolicy:
       return telemetry::ToJson(facts.kubearmor_policy());
+    case v1::Resource::kResponse:
+      return telemetry::ToJson(facts.response());
     case v1::Resource::kPod:
     case v1::Resource::FACTS_NOT_SET:
       break;
@@ -175,6 +177,33 @@ v1::KubeArmorPolicyFacts ToFacts(const policy::lsm::Policy& policy, const lsm::L
   return facts;
 }
 
+v1::ResponseFacts ToFacts(const policy::response::Response& response, const respond::Report& report) {
+  v1::ResponseFacts facts;
+  facts.set_state(response.dry_run ? "dry-run" : "active");
+  if (response.quarantine) facts.add_actions("quarantine");
+  if (response.kill) facts.add_actions(response.kill->tree ? "kill tree" : "kill process");
+  if (response.collect) facts.add_actions("collect");
+  if (response.notify) facts.add_actions("notify");
+  std::set<policy::response::Source> named;
+  bool any = false;
+  for (const policy::response::Condition& condition : response.match) {
+    any = any || condition.sources.empty();
+    named.insert(condition.sources.begin(), condition.sources.end());
+  }
+  if (any) facts.add_sources("any");
+  for (const policy::response::Source source : named) {
+    if (!any) facts.add_sources(std::string(policy::response::InfoOf(source).name));
+  }
+  for (const auto& outcomes : report.counts) {
+    facts.set_answers(facts.answers() + outcomes[v1::Response::DONE] + outcomes[v1::Response::DRY_RUN]);
+    facts.set_failed(facts.failed() + outcomes[v1::Response::FAILED]);
+  }
+  facts.set_spared(report.spared);
+  facts.set_limited(report.limited);
+  if (report.last) *facts.mutable_last() = *report.last;
+  return facts;
+}
+
 void AddFacts(const policy::Resource& resource, const FactSources& sources, v1::Resource* out) {
   if (resource.ns) out->mutable_labels()->insert(resource.ns->labels.begin(), resource.ns->labels.end());
   if (resource.workload) {
@@ -185,6 +214,11 @@ void AddFacts(const policy::Resource& resource, const FactSources& sources, v1::
   if (resource.policy) AddPolicy(*resource.policy, sources.view, out);
   if (resource.tracing) *out->mutable_tracing_policy() = TracingFacts(resource.id, sources);
   if (resource.lsm) *out->mutable_kubearmor_policy() = KubeArmorFacts(resource, sources);
+  if (resource.response) {
+    const auto report = sources.responses.find(resource.id.name.name);
+    *out->mutable_response() =
+        ToFacts(*resource.response, report == sources.responses.end() ? respond::Report() : report->second);
+  }
 }
 
 StatusOr<std::string> AddStatus(const std::string& document, const v1::Resource& facts) {

@@ -152,10 +152,12 @@ sluice::Status Service::ListResources(const v1::GetRequest& request, const KindS
   const hooks::PolicyReports hook_policies = has_hooks ? sources_.hooks->reports() : hooks::PolicyReports();
   const bool has_lsm = sources_.lsm != nullptr && is_one_of(policy::kKubeArmorKinds);
   const lsm::LsmReports lsm_policies = has_lsm ? sources_.lsm->reports() : lsm::LsmReports();
+  const bool has_responses = sources_.responder != nullptr && selection.kinds.front() == policy::Kind::kResponse;
+  const respond::Reports responses = has_responses ? sources_.responder->reports() : respond::Reports();
   for (const auto& [id, resource] : view->resources) {
     if (!IsWanted(id, request, selection)) continue;
     SL_ASSIGN_OR_RETURN(auto converted,
-                        ToResource(resource, {*view, quarantine, hook_policies, lsm_policies}, request));
+                        ToResource(resource, {*view, quarantine, hook_policies, lsm_policies, responses}, request));
     if (!emit(ToObject(std::move(converted), &v1::Object::mutable_resource))) break;
   }
   return OkStatus();

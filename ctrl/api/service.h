@@ -13,6 +13,7 @@
 #include "ctrl/api/status.h"
 #include "ctrl/explain/program_links.h"
 #include "ctrl/reconcile/controller.h"
+#include "ctrl/respond/responder.h"
 #include "telemetry/capture/packet_capture.h"
 #include "telemetry/detect/event_recording.h"
 #include "telemetry/telemetry.h"
@@ -31,6 +32,7 @@ struct ServiceSources {
   datapath::PathReader* datapath = nullptr;
   const hooks::HookController* hooks = nullptr;                // null: nothing enforces hook policies
   const lsm::LsmController* lsm = nullptr;                     // null: nothing enforces KubeArmor policies
+  const respond::Responder* responder = nullptr;               // null: nothing answers events
   telemetry::PacketCapture* captures = nullptr;                // null: no packets are kept
   std::function<v1::AgentStatus::Captures()> capture_numbers;  // with `captures`
   v1::AgentStatus constants;                                   // what does not change while the agent runs

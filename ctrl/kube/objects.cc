@@ -183,6 +183,7 @@ Status ParseRoot(const policy::Field& root, const std::vector<policy::KindParser
       return InvalidError("a Workload is no object of the API server");
     case Kind::kTracingPolicy:
     case Kind::kTracingPolicyNamespaced:
+    case Kind::kResponse:
       return InvalidError("{}: this reader does not know the kind", policy::KindName(resource.id.kind));
     case Kind::kKubeArmorPolicy:
     case Kind::kKubeArmorHostPolicy:

@@ -19,6 +19,8 @@ ResourceSpec SpecOf(policy::Kind kind) {
     case policy::Kind::kTracingPolicyNamespaced:
       return {.name = "tracingpoliciesnamespaced.cilium.io",
               .path = "/apis/cilium.io/v1alpha1/tracingpoliciesnamespaced"};
+    case policy::Kind::kResponse:
+      return {.name = "responses.sluice.dev", .path = "/apis/sluice.dev/v1alpha1/responses"};
     case policy::Kind::kWorkload:
     case policy::Kind::kKubeArmorPolicy:
     case policy::Kind::kKubeArmorHostPolicy:

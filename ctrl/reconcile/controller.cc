@@ -531,8 +531,17 @@ void Controller::Remember(Desired desired, Plan plan) {
   desired_ = std::move(desired);
   node_view_ = std::move(plan.node_view);
   decisions_.Add(plan.view->compiled);
-  const std::lock_guard lock(view_mutex_);
-  view_ = std::move(plan.view);
+  {
+    const std::lock_guard lock(view_mutex_);
+    view_ = std::move(plan.view);
+  }
+  if (follower_) follower_(*view());
+}
+
+void Controller::FollowViews(std::function<void(const View&)> follower) {
+  const std::lock_guard lock(mutex_);
+  follower_ = std::move(follower);
+  if (follower_) follower_(*view());
 }
 
 std::shared_ptr<const View> Controller::view() const {

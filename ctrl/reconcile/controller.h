@@ -104,6 +104,9 @@ class Controller {
   }
 
   std::shared_ptr<const View> view() const;
+  // `follower` is called with the view now, and from then on with each new one, before the change that made it ends. It
+  // must not change anything by the controller. Empty: nobody is called any more.
+  void FollowViews(std::function<void(const View&)> follower);
   // Decisions of earlier generations that flows may still name; null: unknown.
   std::shared_ptr<const policy::Decision> FindDecision(std::uint32_t number) const { return decisions_.Find(number); }
 
@@ -201,6 +204,7 @@ class Controller {
   std::map<policy::ResourceId, std::string> unreadable_;    // while holding
   Planner planner_;
   Quarantines quarantines_;
+  std::function<void(const View&)> follower_;
   bool restored_ = false;
   // Held while one interface is attached or detached, never longer; taken after mutex_.
   mutable std::mutex closing_mutex_;

@@ -72,6 +72,13 @@ StatusOr<Fd> Helper::NetlinkSocketIn(int netns_fd, std::uint32_t protocol) const
   return socket;
 }
 
+Status Helper::Kill(int pidfd) const {
+  SL_ASSIGN_OR_RETURN(const bpf::AdminAnswer answer, Ask({.kind = kKill}, pidfd));
+  if (answer.error == ESRCH) return MakeError(absl::StatusCode::kNotFound, "the process has ended");
+  if (answer.error == EBADF) return InvalidError("it is no descriptor of a process");
+  return answer.error == 0 ? OkStatus() : ErrnoError(answer.error, "send SIGKILL");
+}
+
 StatusOr<bpf::AdminAnswer> Helper::Ask(const HelperQuestion& question, int fd) const {
   const std::lock_guard lock(mutex_);
   if (!SendPacket(this->fd(), &question, sizeof(question), fd)) return GiveUp();

@@ -1,5 +1,5 @@
-// The agent's side of its helper, which does what needs CAP_SYS_ADMIN, so that the agent does not need it. The helper
-// (helper_process.h) answers one question at a time, with one descriptor or number.
+// The agent's side of its helper, which does what needs CAP_SYS_ADMIN or CAP_KILL, so that the agent needs neither. The
+// helper (helper_process.h) answers one question at a time, with one descriptor or number.
 //
 //   SL_ASSIGN_OR_RETURN(auto helper, Helper::Start());  // in main, before any thread, and before rights are given up
 //   SL_ASSIGN_OR_RETURN(Fd socket, helper->SocketIn(netns.fd()));
@@ -35,6 +35,9 @@ class Helper final : public bpf::AdminCalls {
   StatusOr<Fd> SocketIn(int netns_fd) const { return NetlinkSocketIn(netns_fd, NETLINK_ROUTE); }
   // The same for net::EndUdpSocket.
   StatusOr<Fd> DiagnosisSocketIn(int netns_fd) const { return NetlinkSocketIn(netns_fd, NETLINK_SOCK_DIAG); }
+
+  // Sends SIGKILL to the process of a pidfd. NotFound: it has ended. InvalidArgument: no pidfd.
+  Status Kill(int pidfd) const;
 
   pid_t pid() const { return process_.pid; }
   int fd() const { return process_.socket.get(); }  // poll says POLLHUP when the helper has ended

@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -62,9 +63,17 @@ bpf::AdminAnswer MakeIn(int netns, bpf::AdminAnswer (*make)(const HelperQuestion
   return answer;
 }
 
+// The kernel refuses what is no descriptor of a process. The signal is SIGKILL: the only one that the filter allows.
+bpf::AdminAnswer Kill(int process) {
+  bpf::AdminAnswer answer;
+  if (syscall(SYS_pidfd_send_signal, process, SIGKILL, nullptr, 0) != 0) answer.error = errno;
+  return answer;
+}
+
 bpf::AdminAnswer AnswerTo(const HelperQuestion& question, int fd) {
   const bool is_known = question.argument == NETLINK_ROUTE || question.argument == NETLINK_SOCK_DIAG;
   if (question.kind == kSocketIn && is_known && fd >= 0) return MakeIn(fd, MakeSocket, question);
+  if (question.kind == kKill && fd >= 0) return Kill(fd);
   const bool is_elsewhere = question.kind == static_cast<std::uint32_t>(bpf::AdminCall::kOpenIterator);
   const bool has_file = question.kind == static_cast<std::uint32_t>(bpf::AdminCall::kOpenUprobe);
   if (question.kind >= bpf::kAdminCalls || (is_elsewhere || has_file) != (fd >= 0)) return {.error = EINVAL};

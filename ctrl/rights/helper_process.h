@@ -1,5 +1,5 @@
-// The helper process: the only one with CAP_SYS_ADMIN. It has no other right, and can do nothing but answer the
-// questions below. Helper (helper.h) asks them.
+// The helper process: the only one with CAP_SYS_ADMIN and CAP_KILL. It has no other right, and can do nothing but
+// answer the questions below. Helper (helper.h) asks them.
 //
 // It is forked, so there must be no threads. Of its parent's files it has only the socket and standard error. It ends
 // when the socket's other end is closed or its parent ends. It ignores signals to the whole process group (an orderly
@@ -17,8 +17,10 @@
 namespace sluice::rights {
 
 // The questions, each a packet, are the helper's only input: a kind of bpf::AdminCall (kOpenIterator with the
-// descriptor of a network namespace), or this one.
+// descriptor of a network namespace), or one of
+// these.
 inline constexpr std::uint32_t kSocketIn = 1000;  // with the descriptor of a network namespace: a netlink socket there
+inline constexpr std::uint32_t kKill = 1001;      // with the descriptor of a process: SIGKILL to it
 
 struct HelperQuestion {
   std::uint32_t kind = 0;

@@ -38,6 +38,7 @@ constexpr Needed kOfHelper[] = {
     {CAP_SYS_ADMIN,
      "netlink sockets inside network namespaces; what is attached, by number; events of kprobes, uprobes and "
      "tracepoints"},
+    {CAP_KILL, "ending processes of any user, when a Response says so"},
 };
 
 std::span<const Needed> NeededBy(Whose whose) {

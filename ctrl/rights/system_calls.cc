@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <csignal>
 #include <memory>
 
 namespace sluice::rights {
@@ -89,6 +90,9 @@ int AddHelperCalls(scmp_filter_ctx filter) {
     const scmp_arg_cmp is_command = SCMP_A0_32(SCMP_CMP_EQ, static_cast<std::uint32_t>(command));
     if (const int rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1, is_command); rc != 0) return rc;
   }
+  const scmp_arg_cmp is_kill = SCMP_A1_32(SCMP_CMP_EQ, static_cast<std::uint32_t>(SIGKILL));
+  if (const int rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(pidfd_send_signal), 1, is_kill); rc != 0)
+    return rc;
   const scmp_arg_cmp is_net = SCMP_A1_32(SCMP_CMP_EQ, static_cast<std::uint32_t>(CLONE_NEWNET));
   if (const int rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setns), 1, is_net); rc != 0) return rc;
   const scmp_arg_cmp is_netlink = SCMP_A0_32(SCMP_CMP_EQ, static_cast<std::uint32_t>(AF_NETLINK));

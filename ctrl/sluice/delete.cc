@@ -81,7 +81,7 @@ void AddDelete(CLI::App& app, CommandLine& line) {
   AddResourceArgs(*verb, options->files, "; removes what they contain");
   verb->add_option(
       "kind", options->kind,
-      "workload, pod, namespace, networkpolicy, clusternetworkpolicy, tracingpolicy, kubearmorpolicy, ...");
+      "workload, pod, namespace, networkpolicy, clusternetworkpolicy, tracingpolicy, kubearmorpolicy, response, ...");
   verb->add_option("name", options->names, "one or more names, also as namespace/name");
   verb->add_flag("--all", options->all, "all of this kind that were applied in the namespace (-n; -A: in any)");
   verb->add_flag("-A,--all-namespaces", options->all_namespaces, "with --all: in every namespace");

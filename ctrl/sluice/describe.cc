@@ -74,7 +74,8 @@ void AddDescribe(CLI::App& app, CommandLine& line) {
       "all that is known of a resource: a workload's policies and last flows; a policy's rules in words, the workloads "
       "that it selects and the flows that it decided last");
   verb->add_option("kind", options->kind,
-                   "workload, pod, namespace, networkpolicy, clusternetworkpolicy, tracingpolicy, kubearmorpolicy, ...")
+                   "workload, pod, namespace, networkpolicy, clusternetworkpolicy, tracingpolicy, kubearmorpolicy, "
+                   "response, ...")
       ->required();
   verb->add_option("name", options->names, "one or more names, also as namespace/name")->required();
   verb->add_option("-n,--namespace", options->ns, "of names without one; default: \"default\"");

@@ -6,6 +6,7 @@
 #include "ctrl/sluice/object_table.h"
 #include "ctrl/sluice/policy_text.h"
 #include "policy/resource/parser.h"
+#include "telemetry/event/event_time.h"
 #include "telemetry/event/flow_text.h"
 #include "telemetry/event/pod_owner.h"
 
@@ -118,6 +119,15 @@ std::string KubeArmorText(const v1::KubeArmorPolicyFacts& facts) {
   return text + Section("Workloads of this node that it is for", workloads, "none");
 }
 
+std::string ResponseText(const v1::ResponseFacts& facts) {
+  std::string text = Line("State", facts.state());
+  text += Line("Sources", fmt::format("{}", fmt::join(facts.sources(), ", ")));
+  text += Line("Actions", fmt::format("{}", fmt::join(facts.actions(), ", ")));
+  text += Line("Answers", fmt::format("{}, failed {}", facts.answers(), facts.failed()));
+  text += Line("Left out", fmt::format("{} spared by `never`, {} by `rateLimit`", facts.spared(), facts.limited()));
+  return text + Line("Last", facts.has_last() ? telemetry::TimeText(facts.last()) : "-");
+}
+
 }  // namespace
 
 StatusOr<std::string> DescribeText(const v1::Resource& resource, const std::vector<v1::Event>& flows) {
@@ -136,6 +146,8 @@ StatusOr<std::string> DescribeText(const v1::Resource& resource, const std::vect
       return text + TracingText(resource.tracing_policy());
     case v1::Resource::kKubearmorPolicy:
       return text + KubeArmorText(resource.kubearmor_policy());
+    case v1::Resource::kResponse:
+      return text + ResponseText(resource.response());
     case v1::Resource::FACTS_NOT_SET:
       break;
   }

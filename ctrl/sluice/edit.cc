@@ -117,7 +117,7 @@ void AddEdit(CLI::App& app, CommandLine& line) {
       "edit",
       "edit a resource's document in $VISUAL, $EDITOR or vi; it is applied if changed, and shown again if refused");
   verb->add_option("kind", options->kind,
-                   "workload, pod, namespace, networkpolicy, tracingpolicy, kubearmorpolicy, ...")
+                   "workload, pod, namespace, networkpolicy, tracingpolicy, kubearmorpolicy, response, ...")
       ->required();
   verb->add_option("name", options->name, "its name, also as namespace/name")->required();
   verb->add_option("-n,--namespace", options->ns, "of a name without one; default: \"default\"");

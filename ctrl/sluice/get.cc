@@ -210,7 +210,7 @@ void AddGet(CLI::App& app, CommandLine& line) {
   verb->add_option("kind", options->kinds,
                    "workloads, pods, namespaces, networkpolicies, clusternetworkpolicies, tracingpolicies, "
                    "tracingpoliciesnamespaced, kubearmorpolicies, kubearmorhostpolicies, kubearmorclusterpolicies, "
-                   "identities, rulesets, processes or flows; several by commas")
+                   "responses, identities, rulesets, processes or flows; several by commas")
       ->required();
   verb->add_option("name", options->names,
                    "only objects with these names, also as namespace/name; for processes, the names of workloads");

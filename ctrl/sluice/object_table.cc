@@ -88,6 +88,15 @@ Cells KubeArmorCells(const v1::Object& object) {
   return cells;
 }
 
+Cells ResponseCells(const v1::Object& object) {
+  const v1::Resource& resource = object.resource();
+  const v1::ResponseFacts& facts = resource.response();
+  return {resource.ref().name(),           facts.state(),
+          ListText(facts.sources()),       ListText(facts.actions()),
+          std::to_string(facts.answers()), std::to_string(facts.failed()),
+          std::to_string(facts.spared()),  std::to_string(facts.limited())};
+}
+
 Cells IdentityCells(const v1::Object& object) {
   const v1::Identity& identity = object.identity();
   return {std::to_string(identity.id()), identity.description(), SomeOf(identity.addresses(), ",")};
@@ -177,6 +186,16 @@ Layout LayoutOf(const api::KindSelection& selection) {
       columns.insert(columns.begin(), {"NAMESPACE"});
       return {std::move(columns), KubeArmorCells, {{"SELECTED"}}, WorkloadsOfKubeArmor};
     }
+    case policy::Kind::kResponse:
+      return {{{"NAME"},
+               {"STATE"},
+               {"SOURCES"},
+               {"ACTIONS"},
+               {"ANSWERS", Align::kRight},
+               {"FAILED", Align::kRight},
+               {"SPARED", Align::kRight},
+               {"LIMITED", Align::kRight}},
+              ResponseCells};
     case policy::Kind::kNetworkPolicy:
     case policy::Kind::kSluiceNetworkPolicy:
       break;

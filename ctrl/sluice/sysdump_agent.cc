@@ -60,9 +60,9 @@ StatusOr<v1::AgentStatus> DumpAgent(Client& client, DumpDirectory& dump) {
   if (json.ok()) dump.Write("status.json", *json + "\n");
   dump.Write("status.txt", StatusText(*status));
   std::string resources;
-  for (const char* kind :
-       {"namespaces", "workloads", "pods", "networkpolicies", "clusternetworkpolicies", "tracingpolicies",
-        "tracingpoliciesnamespaced", "kubearmorpolicies", "kubearmorhostpolicies", "kubearmorclusterpolicies"}) {
+  for (const char* kind : {"namespaces", "workloads", "pods", "networkpolicies", "clusternetworkpolicies",
+                           "tracingpolicies", "tracingpoliciesnamespaced", "kubearmorpolicies", "kubearmorhostpolicies",
+                           "kubearmorclusterpolicies", "responses"}) {
     resources += DumpKind(client, kind, "resources.json", dump);
   }
   dump.Write("resources.json", resources);

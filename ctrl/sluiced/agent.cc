@@ -141,6 +141,10 @@ Status Agent::Begin() {
   if (const Status begun = lsm_policies_->Begin(telemetry_.get()); !begun.ok())
     LogError("KubeArmor policies are not in force yet: {}", Message(begun));
   SL_RETURN_IF_ERROR(StartRules());
+  responses_ = std::make_unique<Responses>(
+      Responses::Options{
+          .node = node_name_, .state_dir = options_.state_dir, .forensics_bytes = options_.forensics_max_bytes},
+      controller_.get(), telemetry_.get(), helper_);
   SL_RETURN_IF_ERROR(datapath_->EndHandOver());
   SL_RETURN_IF_ERROR(datapath_->Keep({{datapath::Repaired::kAttachment, [this] { return services_->Repair(); }},
                                       {datapath::Repaired::kPin, [this] { return hook_policies_->PutBackPins(); }}}));
@@ -332,6 +336,7 @@ void Agent::MakeTelemetry() {
     const DetectionRules* const rules = begun_rules_;
     return rules == nullptr ? std::nullopt : rules->Numbers();
   };
+  sources.responses = [this] { return responses_ ? responses_->Numbers() : telemetry::ResponseNumbers(); };
   sources.quarantined_workloads = [controller]() -> StatusOr<std::size_t> {
     SL_ASSIGN_OR_RETURN(const policy::Quarantine quarantine, controller->quarantine());
     return quarantine.workloads.size();
@@ -418,7 +423,8 @@ Status Agent::StartApi() {
                               .telemetry = telemetry_.get(),
                               .datapath = datapath_.get(),
                               .hooks = hook_policies_->controller(),
-                              .lsm = lsm_policies_->controller()};
+                              .lsm = lsm_policies_->controller(),
+                              .responder = responses_->responder()};
   sources.detection = [this] { return rules_->Numbers(); };
   sources.record = [this](const auto& types, const auto& workload) { return rules_->Record(types, workload); };
   if (captures_) {

@@ -21,6 +21,7 @@
 #include "ctrl/sluiced/kubernetes.h"
 #include "ctrl/sluiced/lsm_policies.h"
 #include "ctrl/sluiced/options.h"
+#include "ctrl/sluiced/responses.h"
 #include "ctrl/sluiced/rules.h"
 #include "ctrl/sluiced/services.h"
 #include "ctrl/sluiced/tetragon_api.h"
@@ -105,6 +106,7 @@ class Agent {
   std::unique_ptr<telemetry::Telemetry> telemetry_;
   std::unique_ptr<DetectionRules> rules_;  // after telemetry, which it uses
   std::unique_ptr<Captures> captures_;     // null: the kernel refused
+  std::unique_ptr<Responses> responses_;   // made before the agent is ready
   std::unique_ptr<api::Service> service_;
   std::unique_ptr<api::Server> server_;
   std::unique_ptr<TetragonApi> tetragon_api_;              // null: not served

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "ctrl/kube/objects.h"
 #include "kernel/net/netlink.h"
-#include "policy/tracing/parser.h"
+#include "policy/kinds/kinds.h"
 
 namespace sluice {
 namespace {
@@ -23,7 +23,8 @@ constexpr Kind kKinds[] = {Kind::kNamespace,
                            Kind::kSluiceNetworkPolicy,
                            Kind::kSluiceClusterNetworkPolicy,
                            Kind::kTracingPolicy,
-                           Kind::kTracingPolicyNamespaced};
+                           Kind::kTracingPolicyNamespaced,
+                           Kind::kResponse};
 // Policies in error that Events tell of at a time.
 constexpr std::size_t kMaxHookProblems = 16;
 constexpr char kNode[] = "node";               // as kube::NodeSpec names it
@@ -143,7 +144,7 @@ StatusOr<kube::Converted> Kubernetes::Convert(const kube::ResourceSpec& spec, co
                                               const simdjson::dom::element& object) {
   if (spec.name == kNode || (services_ && services_->Has(spec))) return service::ServiceSource::Convert(spec, object);
   const Kind kind = kinds_.at(spec.name);
-  static const auto kParsers = policy::tracing::KindParsers(policy::tracing::Reading::kCompiled);
+  static const auto kParsers = policy::MoreKinds(policy::tracing::Reading::kCompiled);
   auto converted = kube::ConvertObject(kind, object, kParsers);
   if (policy::IsPolicy(kind) || IsTracing(kind)) {
     policy_notices_.See(ToSeenPolicy(kind, meta, object, converted.status()), std::chrono::steady_clock::now());

@@ -264,6 +264,9 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_option("--capture-dir-bytes", options->capture_dir_bytes,
                  "size of all files; the oldest ones of the workload with the most are removed")
       ->check(CLI::PositiveNumber);
+  app.add_option("--forensics-max-bytes", options->forensics_max_bytes,
+                 "files that Responses collect, in forensics/ of the state directory; the oldest ones make room")
+      ->check(CLI::PositiveNumber);
   app.add_option("--history", options->history,
                  "ended flows that are remembered, as many hook events, and as many execs and exits");
   app.add_option("--workload-series", options->workload_series,

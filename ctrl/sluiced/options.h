@@ -69,6 +69,7 @@ struct AgentOptions {
   std::uint32_t capture_interval = 30;       // seconds
   std::string capture_dir;                   // empty: "captures" in the state directory
   std::uint64_t capture_dir_bytes = 64U << 20;
+  std::uint64_t forensics_max_bytes = std::uint64_t{1} << 30;
   std::uint32_t history = 4096;
   std::uint32_t workload_series = 256;
   std::uint32_t process_series = 512;

@@ -9,7 +9,7 @@
 
 namespace sluice::policy {
 
-// TracingPolicies and KubeArmor policies.
+// TracingPolicies, KubeArmor policies and Responses.
 std::vector<KindParser> MoreKinds(tracing::Reading reading);
 
 }  // namespace sluice::policy

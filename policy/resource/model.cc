@@ -81,6 +81,8 @@ const char* KindName(Kind kind) {
       return "KubeArmorHostPolicy";
     case Kind::kKubeArmorClusterPolicy:
       return "KubeArmorClusterPolicy";
+    case Kind::kResponse:
+      return "Response";
   }
   return "";
 }
@@ -95,6 +97,7 @@ const char* KindApiVersion(Kind kind) {
     case Kind::kWorkload:
     case Kind::kSluiceNetworkPolicy:
     case Kind::kSluiceClusterNetworkPolicy:
+    case Kind::kResponse:
       return "sluice.dev/v1alpha1";
     case Kind::kTracingPolicy:
     case Kind::kTracingPolicyNamespaced:
@@ -116,6 +119,7 @@ bool IsNamespaced(Kind kind) {
     case Kind::kTracingPolicy:
     case Kind::kKubeArmorHostPolicy:
     case Kind::kKubeArmorClusterPolicy:
+    case Kind::kResponse:
       return false;
     default:
       return true;

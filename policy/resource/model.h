@@ -189,6 +189,9 @@ struct TracingPolicy;  // policy/tracing/model.h
 namespace lsm {
 struct Policy;  // policy/lsm/model.h
 }
+namespace response {
+struct Response;  // policy/response/model.h
+}
 
 enum class Kind {
   kNamespace,
@@ -202,6 +205,7 @@ enum class Kind {
   kKubeArmorPolicy,
   kKubeArmorHostPolicy,
   kKubeArmorClusterPolicy,
+  kResponse,
 };
 inline constexpr std::array kAllKinds = {Kind::kNamespace,
                                          Kind::kPod,
@@ -213,7 +217,8 @@ inline constexpr std::array kAllKinds = {Kind::kNamespace,
                                          Kind::kTracingPolicyNamespaced,
                                          Kind::kKubeArmorPolicy,
                                          Kind::kKubeArmorHostPolicy,
-                                         Kind::kKubeArmorClusterPolicy};
+                                         Kind::kKubeArmorClusterPolicy,
+                                         Kind::kResponse};
 // Of the network.
 inline constexpr std::array kPolicyKinds = {Kind::kNetworkPolicy, Kind::kSluiceNetworkPolicy,
                                             Kind::kSluiceClusterNetworkPolicy};
@@ -245,6 +250,7 @@ struct Resource {
   std::shared_ptr<const tracing::TracingPolicy> tracing;  // of both tracing kinds
   std::shared_ptr<const lsm::Policy> lsm;                 // of KubeArmor's three kinds
   std::shared_ptr<const PeerPolicies> peers;              // of these: null without network.matchPeers
+  std::shared_ptr<const response::Response> response;
 };
 
 }  // namespace sluice::policy

@@ -151,6 +151,7 @@ Status ParseBody(const Field& root, const Metadata& metadata, const KindParsers&
     case Kind::kKubeArmorPolicy:
     case Kind::kKubeArmorHostPolicy:
     case Kind::kKubeArmorClusterPolicy:
+    case Kind::kResponse:
       break;  // not reached: only `more` has them
   }
   return OkStatus();

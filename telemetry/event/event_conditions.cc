@@ -15,7 +15,7 @@ namespace {
 using Filter = v1::ObserveRequest::Filter;
 using MaybeAddress = std::optional<policy::Address>;
 
-constexpr const char* kTypes[] = {"flow", "exec", "fork", "exit", "change", "hook", "alert", "detection"};
+constexpr const char* kTypes[] = {"flow", "exec", "fork", "exit", "change", "hook", "alert", "detection", "response"};
 
 bool IsType(const std::string& type) {
   return std::any_of(std::begin(kTypes), std::end(kTypes), [&](const char* known) { return type == known; });
@@ -233,14 +233,17 @@ bool EventConditions::MatchesFlow(const v1::Flow& flow) const {
              [&](const Port& port) {
                return IsPort(port.port, flow.l4()) && (port.protocol.empty() || port.protocol == flow.l4().protocol());
              }) &&
-         Any(policies_,
-             [&](const policy::ObjectName& wanted) {
-               return std::any_of(flow.policies().begin(), flow.policies().end(),
-                                  [&](const v1::PolicyRef& policy) { return IsPolicy(wanted, policy); });
-             }) &&
+         MatchesPolicies(flow.policies()) &&
          (processes_.empty() ||
           either([&](const v1::Peer& peer) { return peer.has_process() && Runs(peer.process()); })) &&
          MatchesEnds(flow);
+}
+
+bool EventConditions::MatchesPolicies(const google::protobuf::RepeatedPtrField<v1::PolicyRef>& policies) const {
+  return Any(policies_, [&](const policy::ObjectName& wanted) {
+    return std::any_of(policies.begin(), policies.end(),
+                       [&](const v1::PolicyRef& policy) { return IsPolicy(wanted, policy); });
+  });
 }
 
 bool EventConditions::MatchesEnds(const v1::Flow& flow) const {
@@ -277,7 +280,7 @@ bool EventConditions::MatchesPolicy(const Message& event) const {
          Any(policies_, [&](const policy::ObjectName& wanted) { return IsPolicy(wanted, event.policy()); });
 }
 
-// Exec, fork, exit, hook, alert and detection.
+// Exec, fork, exit, hook, alert, detection and response.
 template <typename Message>
 bool EventConditions::MatchesProcess(const Message& event) const {
   return HasType(event.type()) && !NarrowsOnlyFlows() && !(without_host_ && event.workload().empty()) &&
@@ -290,7 +293,7 @@ bool EventConditions::MayHaveMatched(const v1::Lost& lost) const {
   if (!IsType(type)) return true;
   if (!HasType(type)) return false;
   if (type == "flow") return true;
-  if (type != "hook" && type != "alert" && !policies_.empty()) return false;
+  if (type != "hook" && type != "alert" && type != "response" && !policies_.empty()) return false;
   return !NarrowsOnlyFlows() && (lost.workload().empty() || IsOf(lost.namespace_(), lost.workload()));
 }
 
@@ -310,6 +313,8 @@ bool EventConditions::Matches(const v1::Event& event) const {
       return MatchesPolicy(event.alert());
     case v1::Event::kDetection:
       return policies_.empty() && MatchesProcess(event.detection());
+    case v1::Event::kResponse:
+      return MatchesProcess(event.response()) && MatchesPolicies(event.response().cause().policies());
     case v1::Event::kLost:
       return MayHaveMatched(event.lost());
     case v1::Event::kChange:

@@ -48,6 +48,7 @@ class EventConditions {
   bool IsOwnedBy(const v1::Owner& owner) const;
   bool Runs(const v1::Process& process) const;
   bool MatchesFlow(const v1::Flow& flow) const;
+  bool MatchesPolicies(const google::protobuf::RepeatedPtrField<v1::PolicyRef>& policies) const;
   bool MatchesEnds(const v1::Flow& flow) const;
   template <typename Message>
   bool MatchesPolicy(const Message& event) const;
@@ -62,7 +63,7 @@ class EventConditions {
   std::vector<policy::ObjectName> workloads_;
   std::vector<Owner> owners_;
   std::vector<std::string> processes_;
-  std::vector<policy::ObjectName> policies_;  // of flows and hooks; empty namespace: any
+  std::vector<policy::ObjectName> policies_;  // of flows, hooks, alerts and responses; empty namespace: any
   // Only flows have these.
   std::vector<v1::Flow::Verdict> verdicts_;
   std::vector<Port> ports_;

@@ -52,7 +52,7 @@ class EventHub {
     std::string node;
     std::size_t queue_capacity = 8192;
     std::size_t queue_bytes = 32U << 20;
-    std::size_t max_subscribers = 96;  // as many as all APIs together admit, and the export
+    std::size_t max_subscribers = 97;  // as many as all APIs together admit, the export and the Responses
     Clock clock = ReadClocks;
   };
   // Called when the first follower comes and when the last one has gone, in order and one call at a time. Must not call

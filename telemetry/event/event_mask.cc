@@ -25,7 +25,8 @@ bool IsField(const std::string& path) {
   return FieldMaskUtil::IsValidPath<v1::Flow>(path) || FieldMaskUtil::IsValidPath<v1::Exec>(path) ||
          FieldMaskUtil::IsValidPath<v1::Fork>(path) || FieldMaskUtil::IsValidPath<v1::Exit>(path) ||
          FieldMaskUtil::IsValidPath<v1::Change>(path) || FieldMaskUtil::IsValidPath<v1::Hook>(path) ||
-         FieldMaskUtil::IsValidPath<v1::Alert>(path) || FieldMaskUtil::IsValidPath<v1::Detection>(path);
+         FieldMaskUtil::IsValidPath<v1::Alert>(path) || FieldMaskUtil::IsValidPath<v1::Detection>(path) ||
+         FieldMaskUtil::IsValidPath<v1::Response>(path);
 }
 
 }  // namespace
@@ -61,6 +62,8 @@ bool EventMask::Trim(v1::Event* event) const {
       return Trimmed(paths_, event->mutable_alert());
     case v1::Event::kDetection:
       return Trimmed(paths_, event->mutable_detection());
+    case v1::Event::kResponse:
+      return Trimmed(paths_, event->mutable_response());
     case v1::Event::kLost:
     case v1::Event::EVENT_NOT_SET:
       break;

@@ -21,6 +21,8 @@ policy::ObjectName OwnerOf(const v1::Event& event) {
       return name_of(event.alert());
     case v1::Event::kDetection:
       return name_of(event.detection());
+    case v1::Event::kResponse:
+      return name_of(event.response());
     case v1::Event::kChange:
     case v1::Event::EVENT_NOT_SET:
       break;
@@ -40,6 +42,8 @@ const v1::Process* ProcessOf(const v1::Event& event) {
       return &event.alert().process();
     case v1::Event::kDetection:
       return &event.detection().process();
+    case v1::Event::kResponse:
+      return &event.response().process();
     default:
       return nullptr;
   }

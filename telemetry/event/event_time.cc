@@ -22,6 +22,8 @@ const google::protobuf::Timestamp& TimeOf(const v1::Event& event) {
       return event.alert().time();
     case v1::Event::kDetection:
       return event.detection().time();
+    case v1::Event::kResponse:
+      return event.response().time();
     case v1::Event::kChange:
       return event.change().time();
     case v1::Event::EVENT_NOT_SET:

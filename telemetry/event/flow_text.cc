@@ -15,6 +15,7 @@
 #include "telemetry/event/hook_text.h"
 #include "telemetry/event/pod_owner.h"
 #include "telemetry/event/process_text.h"
+#include "telemetry/event/response_text.h"
 
 namespace sluice::telemetry {
 namespace {
@@ -157,6 +158,8 @@ std::string WhatText(const v1::Event& event, TextForm form) {
       return AlertText(event.alert()) + PodText(event.alert(), form);
     case v1::Event::kDetection:
       return DetectionText(event.detection()) + PodText(event.detection(), form);
+    case v1::Event::kResponse:
+      return ResponseText(event.response()) + PodText(event.response(), form);
     case v1::Event::EVENT_NOT_SET:
       break;
   }

@@ -78,6 +78,8 @@ StatusOr<std::string> EventToJson(const v1::Event& event) {
       return ToJson(event.alert());
     case v1::Event::kDetection:
       return ToJson(event.detection());
+    case v1::Event::kResponse:
+      return ToJson(event.response());
     case v1::Event::EVENT_NOT_SET:
       break;
   }

@@ -49,6 +49,7 @@ const char* const kWithKube = "with `--kube`";
 const char* const kByPolicysHook = "512 hooks, and policy `other` for the rest";
 const char* const kWithHooks = "with a hook policy";
 constexpr char kWithKubeArmor[] = "with a KubeArmor policy";
+constexpr char kWithResponse[] = "with a Response";
 constexpr char kByLsmTable[] = "as many as there are tables, fixed";
 constexpr char kWithRules[] = "with `--rules`";
 constexpr char kByRuleName[] = "512 rules, and rule `other` for the rest";
@@ -249,6 +250,33 @@ void AddAgent(std::vector<MetricInfo>* out) {
       {"sluice_kubearmor_unreadable_paths_total",
        kCounter,
        "Operations whose path could not be read whole: a section with Block rules refuses them.",
+       {},
+       "",
+       ""},
+      {"sluice_response_actions_total",
+       kCounter,
+       "Actions of Responses, by what became of them: done, failed, or left to a dry run.",
+       {"response", "action", "outcome"},
+       "4 actions with 3 outcomes for each of 256 Responses, and Response `other` for the rest",
+       kWithResponse},
+      {"sluice_response_left_out_total",
+       kCounter,
+       "Answers of Responses that were left out: the workload is one that is never touched (never), or the limit was "
+       "used up (rateLimit).",
+       {"response", "reason"},
+       "2 reasons for each of 256 Responses, and Response `other` for the rest",
+       kWithResponse},
+      {"sluice_response_events_lost_total",
+       kCounter,
+       "Events that Responses did not see, because the agent's queue for them was full.",
+       {},
+       "",
+       ""},
+      {"sluice_forensic_bytes", kGauge, "Size of all files that Responses collected and that are kept.", {}, "", ""},
+      {"sluice_forensic_files", kGauge, "Number of these files.", {}, "", ""},
+      {"sluice_forensic_files_removed_total",
+       kCounter,
+       "Such files that were removed to make room for others.",
        {},
        "",
        ""},

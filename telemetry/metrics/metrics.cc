@@ -13,6 +13,7 @@
 #include "telemetry/metrics/metric_families.h"
 #include "telemetry/metrics/metric_list.h"
 #include "telemetry/metrics/own_process.h"
+#include "telemetry/metrics/response_families.h"
 #include "telemetry/metrics/rule_families.h"
 
 namespace sluice::telemetry {
@@ -191,6 +192,7 @@ std::string Metrics::Render() {
   if (sources_.lsm_policies) AddLsmFamilies(sources_.lsm_policies(), &families);
   if (const auto detection = sources_.detection ? sources_.detection() : std::nullopt)
     AddRuleFamilies(*detection, &families);
+  if (sources_.responses) AddResponseFamilies(sources_.responses(), &families);
   if (sources_.http_dropped) {
     builder.Begin("sluice_http_connections_dropped_total").Add(static_cast<double>(sources_.http_dropped()));
   }

@@ -12,6 +12,7 @@
 #include "telemetry/flow/flow_sweeper.h"
 #include "telemetry/metrics/hook_policies.h"
 #include "telemetry/metrics/lsm_policies.h"
+#include "telemetry/metrics/response_numbers.h"
 #include "telemetry/metrics/source_state.h"
 #include "telemetry/process/process_sensor.h"
 
@@ -52,6 +53,7 @@ struct MetricsSources {
   SourceStates kubernetes;                                   // absent: no Kubernetes
   SourceWritesNow kubernetes_writes;                         // likewise
   LsmPoliciesNow lsm_policies;                               // absent: nothing enforces them
+  ResponsesNow responses;                                    // absent: nothing answers events
   HookPoliciesNow hook_policies;                             // absent: nothing enforces them
   HookRecordsNow hook_records;                               // likewise
   DetectionNow detection;                                    // absent: there are no detection rules

@@ -122,6 +122,8 @@ EventPtr ContainerNames::Complete(EventPtr event) const {
     case v1::Event::kDetection:
       return CompleteProcess(*this, event, event->detection(),
                              [](v1::Event& more) { return more.mutable_detection(); });
+    case v1::Event::kResponse:
+      return CompleteProcess(*this, event, event->response(), [](v1::Event& more) { return more.mutable_response(); });
     case v1::Event::kFlow:
       return CompleteFlow(*this, std::move(event));
     default:

@@ -163,6 +163,7 @@ std::optional<tetragon::GetEventsResponse> ToTetragon(const v1::Event& event) {
     case v1::Event::kChange:
     case v1::Event::kAlert:
     case v1::Event::kDetection:
+    case v1::Event::kResponse:
     case v1::Event::EVENT_NOT_SET:
       break;
   }

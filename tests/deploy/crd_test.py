@@ -230,5 +230,68 @@ class Crd(Structural):
         self.assertEqual({kind for _, kind in found}, set(KINDS))
 
 
+class ResponseDefinition(unittest.TestCase):
+    """That of Responses, which have neither rules nor a status."""
+
+    FILE = "deploy/helm/sluice/files/responses.sluice.dev.yaml"
+    GOOD = {
+        "apiVersion": "sluice.dev/v1alpha1",
+        "kind": "Response",
+        "metadata": {"name": "cut-off"},
+        "spec": {
+            "match": [{"sources": ["Hook", "Denial"], "policies": ["shop/*"], "tags": ["files"]}, {"severity": 7}],
+            "workloads": [{"namespaces": ["shop"], "selector": {"matchLabels": {"app": "web"}}}, {"host": True}],
+            "never": [{"names": ["shop/db-*"]}],
+            "do": {"quarantine": {}, "kill": {"target": "Tree"}, "collect": {"maxFiles": 4},
+                   "notify": {"url": "https://siem.example/a", "caFile": "/etc/ca.pem"}},
+            "dryRun": True,
+            "rateLimit": {"perWorkload": 2, "total": 10, "seconds": 30},
+        },
+    }
+
+    def refuses(self, what, *way, to):
+        wrong = copy.deepcopy(self.GOOD)
+        at = wrong
+        for name in way[:-1]:
+            at = at[name]
+        at[way[-1]] = to
+        self.assertFalse(self.validator.is_valid(wrong), what)
+
+    def setUp(self):
+        definition = yaml.safe_load(common.read(self.FILE))
+        self.spec = definition["spec"]
+        self.validator = jsonschema.Draft7Validator(
+            as_json_schema(self.spec["versions"][0]["schema"]["openAPIV3Schema"]))
+
+    def test_made_from_the_schema(self):
+        made = common.run(sys.executable, common.path("deploy/helm/make-crd"), "Response")
+        self.assertEqual(made, common.read(self.FILE), f"run: deploy/helm/make-crd Response > {self.FILE}")
+
+    def test_names(self):
+        self.assertEqual(self.spec["scope"], "Cluster")
+        self.assertEqual(self.spec["names"]["plural"], "responses")
+        self.assertNotIn("subresources", self.spec["versions"][0])
+
+    def test_takes_what_the_parser_takes(self):
+        self.assertEqual(list(self.validator.iter_errors(self.GOOD)), [])
+        for file in glob.glob(os.path.join(common.ROOT, "deploy/examples/responses/*.yaml")):
+            with open(file, encoding="utf-8") as example:
+                self.assertEqual(list(self.validator.iter_errors(yaml.safe_load(example))), [], file)
+
+    def test_refuses_what_the_parser_refuses(self):
+        spec = ("spec",)
+        self.refuses("no match", *spec, "match", to=[])
+        self.refuses("a match of everything", *spec, "match", 0, to={})
+        self.refuses("an unknown source", *spec, "match", 0, "sources", to=["Hooks"])
+        self.refuses("a severity of 11", *spec, "match", 1, "severity", to=11)
+        self.refuses("a workload without a namespace", *spec, "never", 0, "names", to=["db"])
+        self.refuses("nothing to do", *spec, "do", to={})
+        self.refuses("an unknown action", *spec, "do", "capture", to={})
+        self.refuses("an unknown target", *spec, "do", "kill", "target", to="Group")
+        self.refuses("another protocol", *spec, "do", "notify", "url", to="ftp://a/")
+        self.refuses("a relative path", *spec, "do", "notify", "caFile", to="ca.pem")
+        self.refuses("a limit of nothing", *spec, "rateLimit", "total", to=0)
+
+
 if __name__ == "__main__":
     common.main()

@@ -43,7 +43,8 @@ class Manifest(unittest.TestCase):
     def test_kinds(self):
         self.assertEqual(
             sorted(one["kind"] for one in objects()),
-            ["ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "CustomResourceDefinition", "DaemonSet",
+            ["ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "CustomResourceDefinition",
+             "CustomResourceDefinition", "DaemonSet",
              "Namespace", "ResourceQuota", "Service", "ServiceAccount"])
 
     def test_reads_much_and_writes_little(self):
@@ -53,6 +54,7 @@ class Manifest(unittest.TestCase):
             "endpointslices.discovery.k8s.io": read,
             "networkpolicies.networking.k8s.io": read,
             "networkpolicies.sluice.dev": read, "clusternetworkpolicies.sluice.dev": read,
+            "responses.sluice.dev": read,
             "tracingpolicies.cilium.io": read, "tracingpoliciesnamespaced.cilium.io": read,
             "networkpolicies/status.sluice.dev": ["patch"], "clusternetworkpolicies/status.sluice.dev": ["patch"],
             "events.": ["create"],

@@ -76,9 +76,9 @@ class HelperTest : public ::testing::Test {
   std::unique_ptr<Helper> helper_;
 };
 
-TEST_F(HelperTest, HasOneRightAndNothingOfItsParents) {
+TEST_F(HelperTest, HasTwoRightsAndNothingOfItsParents) {
   const pid_t pid = helper_->pid();
-  constexpr std::uint64_t kOnly = std::uint64_t{1} << CAP_SYS_ADMIN;
+  constexpr std::uint64_t kOnly = std::uint64_t{1} << CAP_SYS_ADMIN | std::uint64_t{1} << CAP_KILL;
   for (const char* set : {"CapEff", "CapPrm", "CapBnd"}) EXPECT_EQ(Capabilities(pid, set), kOnly) << set;
   for (const char* set : {"CapInh", "CapAmb"}) EXPECT_EQ(Capabilities(pid, set), 0U) << set;
   EXPECT_EQ(ProcField(pid, "NoNewPrivs"), "1");
@@ -87,8 +87,9 @@ TEST_F(HelperTest, HasOneRightAndNothingOfItsParents) {
   EXPECT_EQ(OpenFiles(pid), 6U);  // /dev/null twice, standard error, the socket, its namespace, the root of tracefs
   const auto held = ReadHeld(pid, Whose::kHelper);
   ASSERT_TRUE(held.ok()) << held.status();
-  ASSERT_EQ(held->rights.size(), 1U);
-  EXPECT_EQ(held->rights.front().name, "CAP_SYS_ADMIN");
+  ASSERT_EQ(held->rights.size(), 2U);
+  EXPECT_EQ(held->rights[0].name, "CAP_KILL");
+  EXPECT_EQ(held->rights[1].name, "CAP_SYS_ADMIN");
   EXPECT_THAT(held->confinement, ElementsAre("no new privileges", "system call filter"));
 }
 
@@ -138,6 +139,34 @@ TEST_F(HelperTest, OpensWhatTheKernelNumbers) {
     const auto kprobe = helper_->OpenKprobe("finalize_exec");
     EXPECT_TRUE(kprobe.ok()) << kprobe.status();
   }
+}
+
+TEST_F(HelperTest, EndsAProcessOfAnyUserByItsDescriptor) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    const bool is_other = setgid(65534) == 0 && setuid(65534) == 0;
+    if (write(ends[1], is_other ? "y" : "n", 1) != 1) _exit(1);
+    while (true) pause();
+  }
+  char is_other = 0;
+  ASSERT_EQ(read(ends[0], &is_other, 1), 1);
+  close(ends[0]);
+  close(ends[1]);
+  EXPECT_EQ(is_other, 'y');
+  const Fd process = PidFd(child);
+  ASSERT_TRUE(process.valid());
+  for (const char* path : {"/dev/null", "/proc/self/ns/net"})
+    EXPECT_TRUE(absl::IsInvalidArgument(helper_->Kill(Open(path).get()))) << path;
+  EXPECT_TRUE(absl::IsInvalidArgument(helper_->Kill(-1)));
+  EXPECT_EQ(kill(child, 0), 0) << "it is alive";
+  const Status killed = helper_->Kill(process.get());
+  EXPECT_TRUE(killed.ok()) << killed;
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
+  EXPECT_TRUE(absl::IsNotFound(helper_->Kill(process.get())));
 }
 
 TEST_F(HelperTest, LeaksNoFiles) {

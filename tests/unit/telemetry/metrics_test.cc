@@ -51,6 +51,7 @@ class MetricsTest : public ::testing::Test {
                                                     .verdicts = &verdicts_,
                                                     .kubernetes_writes = kubernetes_writes_,
                                                     .lsm_policies = [this] { return lsm_policies_; },
+                                                    .responses = [this] { return responses_; },
                                                     .hook_policies = [this] { return hook_policies_; },
                                                     .hook_records = [this] { return hook_records_; },
                                                     .detection = [this] { return detection_; }},
@@ -106,6 +107,7 @@ class MetricsTest : public ::testing::Test {
   std::vector<HookPolicyNumbers> hook_policies_;
   HookRecordNumbers hook_records_;
   LsmNumbers lsm_policies_;
+  ResponseNumbers responses_;
   std::optional<DetectionNumbers> detection_;
   bool ready_ = true;
   StatusOr<std::size_t> quarantined_ = std::size_t{2};
@@ -412,6 +414,41 @@ TEST_F(MetricsTest, DetectionRulesUnderOurNamesAndFalcos) {
   detection_->problem = "r.yaml:1:1: wrong";
   for (int i = 0; i < 600; ++i) detection_->rules.push_back({.rule = std::to_string(i), .matches = 1});
   EXPECT_THAT(Render(), Has({{"sluice_rules_refused", 1}, {R"(sluice_rule_matches_total{rule="other"})", 89}}));
+}
+
+TEST_F(MetricsTest, ResponsesByActionAndOutcome) {
+  EXPECT_THAT(Render(), Has({{"sluice_response_events_lost_total", 0},
+                             {"sluice_forensic_bytes", 0},
+                             {"sluice_forensic_files", 0},
+                             {"sluice_forensic_files_removed_total", 0}}));
+  EXPECT_THAT(Render(), Not(Contains(Key(HasSubstr("sluice_response_actions_total")))));
+  responses_ = {.responses = {{.name = "cut-off",
+                               .answers = {{"KILL", "DONE", 5}, {"KILL", "FAILED", 1}},
+                               .spared = 2,
+                               .limited = 3}},
+                .events_lost = 4,
+                .forensic_bytes = 100,
+                .forensic_files = 2,
+                .forensic_removed = 1};
+  const std::string actions = R"(sluice_response_actions_total{response="cut-off",action="KILL",outcome=)";
+  const std::string left_out = R"(sluice_response_left_out_total{response="cut-off",reason=)";
+  EXPECT_THAT(Render(), Has({{actions + R"("DONE"})", 5},
+                             {actions + R"("FAILED"})", 1},
+                             {left_out + R"("never"})", 2},
+                             {left_out + R"("rateLimit"})", 3},
+                             {"sluice_response_events_lost_total", 4},
+                             {"sluice_forensic_bytes", 100},
+                             {"sluice_forensic_files", 2},
+                             {"sluice_forensic_files_removed_total", 1}}));
+  const ResponseNumbers::Response one = responses_.responses.front();
+  for (int i = 0; i < 299; ++i) {
+    responses_.responses.push_back(one);
+    responses_.responses.back().name = fmt::format("r{}", i);
+  }
+  const auto samples = Render();
+  EXPECT_EQ(samples.at(R"(sluice_response_actions_total{response="other",action="KILL",outcome="DONE"})"), 5 * 44);
+  EXPECT_EQ(samples.at(R"(sluice_response_left_out_total{response="other",reason="never"})"), 2 * 44);
+  EXPECT_FALSE(samples.contains(R"(sluice_response_left_out_total{response="r298",reason="never"})"));
 }
 
 TEST_F(MetricsTest, ApplyLatencyIsAHistogramByResult) {

@@ -47,6 +47,7 @@ capabilities:
     - SYS_NICE # changes that do not wait for busy CPUs
     - SYSLOG # names of the kernel's functions in stack traces
     - SYS_ADMIN # only the helper process keeps it: netlink sockets inside network namespaces
+    - KILL # only the helper process keeps it: ending processes, when a Response says so
     - SETPCAP # to give up the others; then given up too
 seccompProfile:
   {{- toYaml .Values.seccompProfile | nindent 2 }}

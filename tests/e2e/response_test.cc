@@ -1,0 +1,299 @@
+// Responses with the real agent and real programs: hits of a hook policy that only posts, and denied connections.
+#include <absl/time/time.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "tests/support/environment.h"
+#include "tests/support/node_fixture.h"
+
+namespace sluice::test {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using nlohmann::json;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr int kKilled = 128 + SIGKILL;
+constexpr std::uint16_t kPort = 80;
+
+class ResponseE2e : public testing::Test {
+ protected:
+  void SetUp() override {
+    SL_REQUIRE_NETNS();
+    SL_REQUIRE_BPF();
+    directory_ = testing::TempDir() + "sluice-responses-" + std::to_string(getpid());
+    fs::create_directories(directory_);
+    for (const char* name : {"secret", "public"}) std::ofstream(File(name)) << name << "\n";
+    auto fixture = NodeFixture::Create({.pods = {"web", "db", "scan"}, .args = {}, .outside = false});
+    ASSERT_TRUE(fixture.ok()) << fixture.status();
+    fixture_ = *std::move(fixture);
+    const Status applied =
+        agent().Apply(fixture_->WorkloadYaml("web", "{app: web}") + fixture_->WorkloadYaml("db", "{app: db}") +
+                      fixture_->WorkloadYaml("scan", "{app: scan}") + Watch());
+    ASSERT_TRUE(applied.ok()) << applied << agent().Log();
+  }
+  ~ResponseE2e() override { fs::remove_all(directory_); }
+
+  AgentProcess& agent() { return fixture_->agent(); }
+  std::string File(const std::string& name) const { return directory_ + "/" + name; }
+
+  // A hook policy that reports who opens the file `secret`, and does nothing else.
+  std::string Watch() const {
+    return fmt::format(
+        "---\n{{apiVersion: cilium.io/v1alpha1, kind: TracingPolicy, metadata: {{name: watch}}, spec: {{kprobes: "
+        "[{{call: sys_openat, syscall: true, tags: [files], args: [{{index: 1, type: string}}], selectors: "
+        "[{{matchArgs: [{{index: 1, operator: Equal, values: [{}]}}]}}]}}]}}}}\n",
+        File("secret"));
+  }
+  static std::string Response(const std::string& actions, const std::string& more = "",
+                              const std::string& match = "{sources: [Hook], policies: [watch]}") {
+    return fmt::format(
+        "---\n{{apiVersion: sluice.dev/v1alpha1, kind: Response, metadata: {{name: answer}}, spec: {{match: [{}], do: "
+        "{{{}}}{}}}}}\n",
+        match, actions, more);
+  }
+  void Apply(const std::string& yaml) {
+    const Status applied = agent().Apply(yaml);
+    ASSERT_TRUE(applied.ok()) << applied;
+  }
+  ClientResult Sluice(const std::vector<std::string>& arguments, const std::string& input = "") {
+    const auto result = agent().Sluice(arguments, input);
+    EXPECT_TRUE(result.ok()) << result.status();
+    return result.ok() ? *result : ClientResult();
+  }
+  // The exit code of `command` in a pod; empty: on the node.
+  int Run(const std::string& pod, const Arguments& command) {
+    int code = -1;
+    const auto run = [&]() -> Status {
+      SL_ASSIGN_OR_RETURN(const CommandResult result, RunCommand(command));
+      code = result.exit_code;
+      return OkStatus();
+    };
+    const Status ran = pod.empty() ? run() : fixture_->node().netns(fixture_->node().pod(pod)).Run(run);
+    EXPECT_TRUE(ran.ok()) << ran;
+    return code;
+  }
+  int Open(const std::string& pod) { return Run(pod, {"/bin/cat", File("secret")}); }
+  // A shell opens the file, and then waits.
+  std::string OpenAndWait(const std::string& seconds = "20") const {
+    return fmt::format("exec 3<{}; sleep {} >/dev/null 2>&1", File("secret"), seconds);
+  }
+
+  // The records of answers so far, oldest first.
+  std::vector<json> Records() {
+    std::vector<json> records;
+    std::istringstream lines(Sluice({"observe", "--all", "--type", "response", "-o", "json"}).out);
+    for (std::string line; std::getline(lines, line);) records.push_back(json::parse(line));
+    return records;
+  }
+  // The newest record with this action and outcome, once there is one.
+  json Record(const std::string& action, const std::string& outcome = "DONE") {
+    json found;
+    Eventually([&] {
+      for (const json& record : Records()) {
+        if (record.value("action", "") == action && record.value("outcome", "") == outcome) found = record;
+      }
+      return !found.is_null();
+    });
+    EXPECT_FALSE(found.is_null()) << action << " " << outcome << "\n" << agent().Log();
+    return found.is_null() ? json::object() : found;
+  }
+  // "quarantined", "enforced".
+  std::string StateOf(const std::string& pod) {
+    return Sluice({"get", "workloads", pod, "-n", "shop"}).out.find("quarantined") == std::string::npos ? "enforced"
+                                                                                                        : "quarantined";
+  }
+  bool IsCutOff(const std::string& pod) {
+    return Eventually([&] { return StateOf(pod) == "quarantined"; });
+  }
+  // Living processes with `word` among their arguments.
+  static int Running(const std::string& word) {
+    int running = 0;
+    for (const auto& entry : fs::directory_iterator("/proc")) {
+      std::string text;
+      std::getline(std::ifstream(entry.path() / "cmdline"), text);
+      if (text.find(word) != std::string::npos) ++running;
+    }
+    return running;
+  }
+
+  std::string directory_;
+  std::unique_ptr<NodeFixture> fixture_;
+};
+
+TEST_F(ResponseE2e, ADeniedConnectionCutsTheOneWhoTriedOff) {
+  const auto servers = ProbeServers::Start(
+      {{.netns_fd = fixture_->netns_fd("db"), .port = kPort}, {.netns_fd = fixture_->netns_fd("scan"), .port = kPort}});
+  ASSERT_TRUE(servers.ok()) << servers.status();
+  Apply(kDbFromWeb + Response("quarantine: {}", "", "{sources: [Denial], policies: [shop/db]}"));
+  EXPECT_EQ(fixture_->Tcp("web", "db", kPort, true), ProbeOutcome::kAllowed);
+  EXPECT_EQ(fixture_->Tcp("web", "scan", kPort, true), ProbeOutcome::kAllowed);
+  EXPECT_EQ(fixture_->Tcp("scan", "db", kPort, false), ProbeOutcome::kTimeout);
+  ASSERT_TRUE(IsCutOff("scan")) << agent().Log();
+  EXPECT_EQ(fixture_->Tcp("web", "scan", kPort, false), ProbeOutcome::kTimeout);
+  EXPECT_EQ(fixture_->Tcp("web", "db", kPort, true), ProbeOutcome::kAllowed);
+  EXPECT_EQ(StateOf("web"), "enforced");
+  EXPECT_EQ(StateOf("db"), "enforced") << "the one that is protected";
+  const json record = Record("QUARANTINE");
+  EXPECT_EQ(record["workload"], "scan") << record;
+  EXPECT_EQ(record["response"], "answer");
+  EXPECT_EQ(record["cause"]["source"], "Denial");
+  EXPECT_EQ(record["cause"]["policies"][0]["name"], "db");
+  EXPECT_THAT(record["cause"].value("flowId", ""), Not(""));
+  std::printf("a denied packet to the record of its quarantine: %s\n", record.value("delay", "?").c_str());
+  EXPECT_THAT(Sluice({"get", "responses"}).out, AllOf(HasSubstr("answer"), HasSubstr("active"), HasSubstr("Denial")));
+  EXPECT_THAT(Sluice({"describe", "response", "answer"}).out, HasSubstr("quarantine"));
+  EXPECT_THAT(Sluice({"observe", "--all", "--type", "response"}).out, HasSubstr("RESPONSE shop/scan"));
+}
+
+TEST_F(ResponseE2e, AHookHitEndsTheWholeTree) {
+  const std::string mark = "31536" + std::to_string(getpid());
+  Apply(Response("kill: {target: Tree}"));
+  const std::string script =
+      fmt::format("sleep {0} & (sleep {0} & sleep {0} & wait) & sleep 0.3; exec 3<{1}; wait", mark, File("secret"));
+  EXPECT_EQ(Run("web", {"/bin/sh", "-c", script}), kKilled) << agent().Log();
+  EXPECT_EQ(Running(mark), 0);
+  const json record = Record("KILL");
+  EXPECT_EQ(record["killed"].size(), 5U) << record;
+  EXPECT_EQ(record["killed"][0]["pid"], record["process"]["pid"]) << "the root first";
+  EXPECT_EQ(record["cause"]["policies"][0]["name"], "watch");
+  EXPECT_THAT(record["cause"]["tags"].dump(), HasSubstr("files"));
+  std::printf("a hook hit to the end of a tree of five processes: %s\n", record.value("delay", "?").c_str());
+}
+
+TEST_F(ResponseE2e, KillAloneLeavesTheChildren) {
+  const std::string mark = "31537" + std::to_string(getpid());
+  Apply(Response("kill: {}"));
+  EXPECT_EQ(Run("web", {"/bin/sh", "-c", fmt::format("sleep {} >/dev/null 2>&1 & {}", mark, OpenAndWait())}), kKilled);
+  EXPECT_EQ(Running(mark), 1);
+  Run("", {"/usr/bin/pkill", "-KILL", "-f", mark});
+}
+
+TEST_F(ResponseE2e, AProcessOfAnotherUserIsKilledToo) {
+  Apply(Response("kill: {}"));
+  fs::permissions(directory_, fs::perms::all);
+  EXPECT_EQ(Run("web", {"/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/bin/sh", "-c",
+                        OpenAndWait()}),
+            kKilled)
+      << agent().Log();
+}
+
+TEST_F(ResponseE2e, ADryRunOnlyTells) {
+  Apply(Response("quarantine: {}, kill: {target: Tree}", ", dryRun: true"));
+  EXPECT_EQ(Run("web", {"/bin/sh", "-c", OpenAndWait("0.5")}), 0);
+  Record("QUARANTINE", "DRY_RUN");
+  Record("KILL", "DRY_RUN");
+  EXPECT_EQ(StateOf("web"), "enforced");
+  EXPECT_THAT(Sluice({"get", "responses"}).out, HasSubstr("dry-run"));
+}
+
+TEST_F(ResponseE2e, NeverAndTheNodeAreLeftAlone) {
+  Apply(Response("quarantine: {}, kill: {}", ", never: [{selector: {matchLabels: {app: db}}}]"));
+  EXPECT_EQ(Run("db", {"/bin/sh", "-c", OpenAndWait("0.5")}), 0);
+  EXPECT_EQ(Run("", {"/bin/sh", "-c", OpenAndWait("0.5")}), 0);
+  EXPECT_EQ(Run("web", {"/bin/sh", "-c", OpenAndWait()}), kKilled);
+  EXPECT_TRUE(IsCutOff("web"));
+  EXPECT_EQ(StateOf("db"), "enforced");
+  Record("", "SPARED");
+}
+
+TEST_F(ResponseE2e, LimitsAreKeptForEachWorkload) {
+  Apply(Response("kill: {}", ", rateLimit: {perWorkload: 2, total: 100, seconds: 3600}"));
+  std::vector<int> codes;
+  for (int i = 0; i < 3; ++i) codes.push_back(Run("web", {"/bin/sh", "-c", OpenAndWait("2")}));
+  EXPECT_THAT(codes, ElementsAre(kKilled, kKilled, 0));
+  EXPECT_EQ(Run("db", {"/bin/sh", "-c", OpenAndWait()}), kKilled);
+  Record("", "LIMITED");
+  const auto metrics = fixture_->Run({"curl", "-sS", "http://" + agent().metrics_address() + "/metrics"});
+  ASSERT_TRUE(metrics.ok()) << metrics.status();
+  EXPECT_THAT(metrics->output,
+              AllOf(HasSubstr("sluice_response_actions_total{response=\"answer\",action=\"KILL\",outcome=\"DONE\"} 3"),
+                    HasSubstr("sluice_response_left_out_total{response=\"answer\",reason=\"rateLimit\"} 1")));
+}
+
+TEST_F(ResponseE2e, ARestartKeepsResponsesAndQuarantines) {
+  Apply(Response("quarantine: {}"));
+  Open("web");
+  ASSERT_TRUE(IsCutOff("web")) << agent().Log();
+  for (const bool kill : {true, false}) {
+    const Status ended = kill ? agent().Kill() : agent().Stop();
+    ASSERT_TRUE(ended.ok()) << ended;
+    ASSERT_TRUE(agent().Restart().ok()) << agent().Log();
+    EXPECT_EQ(StateOf("web"), "quarantined");
+    const std::string pod = kill ? "db" : "scan";
+    EXPECT_EQ(StateOf(pod), "enforced");
+    Open(pod);
+    EXPECT_TRUE(IsCutOff(pod)) << agent().Log();
+  }
+  ASSERT_EQ(Sluice({"quarantine", "shop/web", "--release"}).exit_code, 0);
+  ASSERT_EQ(Sluice({"delete", "response", "answer"}).exit_code, 0);
+  Open("web");
+  std::this_thread::sleep_for(500ms);
+  EXPECT_EQ(StateOf("web"), "enforced");
+}
+
+// A shell that opens the file as fast as it can, in one pod; one hit in another.
+TEST_F(ResponseE2e, AFloodOfHitsDoesNotHoldUpAnotherPod) {
+  Apply(Response("kill: {}", ", workloads: [{names: [shop/db]}]"));
+  StatusOr<ChildProcess> flood = Status(absl::StatusCode::kInternal, "not started");
+  ASSERT_TRUE(fixture_->node()
+                  .netns(fixture_->node().pod("web"))
+                  .Run([&] {
+                    flood = ChildProcess::Start(
+                        {"/bin/sh", "-c", fmt::format("echo begun; while :; do : <{}; done", File("secret"))});
+                    return flood.status();
+                  })
+                  .ok());
+  ASSERT_TRUE(flood->WaitForOutput("begun").ok());
+  std::this_thread::sleep_for(1s);
+  EXPECT_EQ(Run("db", {"/bin/sh", "-c", OpenAndWait()}), kKilled) << agent().Log();
+  std::printf("under a flood of another pod's hits, a hit to its kill: %s\n",
+              Record("KILL").value("delay", "?").c_str());
+  EXPECT_EQ(StateOf("db"), "enforced");
+}
+
+TEST_F(ResponseE2e, WhatAProgramRanAndWroteIsKept) {
+  Apply(Response("collect: {}, kill: {}"));
+  fs::copy_file("/bin/sh", File("evil"));
+  const std::string script =
+      fmt::format("exec </dev/null 4>{0}; echo loot >&4; rm {1} {0}; {2}", File("loot"), File("evil"), OpenAndWait());
+  EXPECT_EQ(Run("web", {File("evil"), "-c", script}), kKilled) << agent().Log();
+  const json record = Record("COLLECT");
+  const auto sum = RunCommand({"/usr/bin/sha256sum", "/bin/sh"});
+  ASSERT_TRUE(sum.ok()) << sum.status();
+  ASSERT_EQ(record["files"].size(), 2U) << record;
+  EXPECT_EQ(record["files"][0]["kind"], "EXECUTABLE");
+  EXPECT_EQ(record["files"][0]["path"], File("evil") + " (deleted)");
+  EXPECT_EQ(record["files"][0]["sha256"], sum->output.substr(0, 64));
+  EXPECT_EQ(record["files"][1]["kind"], "WRITTEN");
+  std::string text;
+  std::getline(std::ifstream(agent().state_dir() + "/forensics/" + record["files"][1].value("sha256", "?")), text);
+  EXPECT_EQ(text, "loot");
+}
+
+TEST_F(ResponseE2e, AWrongOneIsRefusedAndNamed) {
+  Apply(Response("quarantine: {}"));
+  const auto refused = Sluice({"apply", "-f", "-"}, Response("capture: {}"));
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, AllOf(HasSubstr("Response answer: spec.do.capture: refused")));
+  const auto checked = Sluice({"check", "-f", "-"}, Response("kill: {target: All}"));
+  EXPECT_EQ(checked.exit_code, 1);
+  EXPECT_THAT(checked.out + checked.err, HasSubstr("spec.do.kill.target: unknown target \"All\""));
+  const auto diff = Sluice({"diff", "-f", "-"}, Response("kill: {}"));
+  EXPECT_THAT(diff.out, AllOf(HasSubstr("-"), HasSubstr("quarantine"), HasSubstr("kill")));
+  Open("web");
+  EXPECT_TRUE(IsCutOff("web")) << "the one before is in force";
+}
+
+}  // namespace
+}  // namespace sluice::test
