@@ -17,7 +17,9 @@ StatusOr<ExitCode> Check(const ResourceArgs& args) {
   }
   std::string text;
   for (const std::string& problem : read.problems) text += problem + "\n";
-  if (text.empty()) text = fmt::format("{} objects in {} files: all right\n", read.resources.size(), files.size());
+  if (text.empty())
+    text = fmt::format("{} objects in {} files: all right\n", read.resources.size() + read.detection_policies,
+                       files.size());
   SL_RETURN_IF_ERROR(WriteOut(text));
   return read.problems.empty() ? ExitCode::kDone : ExitCode::kFailed;
 }

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/printable.h"
+#include "policy/tracee/policy.h"
 
 namespace sluice::client {
 namespace {
@@ -21,8 +22,19 @@ std::string CheckLine(const std::string& file, const policy::Problem& problem) {
 OfflineResources ReadOffline(const std::vector<resources::ResourceFile>& files, const ResourceArgs& args) {
   policy::ParseOptions options = ParseOptionsOf(args);
   options.pod_templates = true;
-  policy::GatheredTexts gathered = policy::Gather(resources::TextsOf(files), std::move(options));
-  OfflineResources read{.resources = {}, .problems = {}, .notices = std::move(gathered.notices)};
+  std::vector<policy::SourceText> texts;
+  OfflineResources read;
+  for (const resources::ResourceFile& file : files) {
+    if (!policy::tracee::IsPolicyText(file.text)) {
+      texts.push_back({file.path, file.text});
+      continue;
+    }
+    const policy::tracee::LoadedPolicies loaded = policy::tracee::LoadPolicies(file.path, file.text);
+    read.detection_policies += loaded.policies;
+    for (const policy::Problem& problem : loaded.problems) read.problems.push_back(CheckLine(file.path, problem));
+  }
+  policy::GatheredTexts gathered = policy::Gather(texts, std::move(options));
+  read.notices = std::move(gathered.notices);
   for (policy::Resource& resource : gathered.resources) read.resources[resource.id] = std::move(resource);
   for (const auto& [origin, problem] : gathered.problems) read.problems.push_back(CheckLine(origin, problem));
   return read;

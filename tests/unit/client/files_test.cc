@@ -97,6 +97,20 @@ TEST_F(Files, CheckOfWhatIsRightSaysSo) {
   EXPECT_EQ(Run({"check"}).exit_code, 2);
 }
 
+TEST_F(Files, CheckReadsTraceesPoliciesToo) {
+  const std::string right = Write("right.yaml", "type: policy\nname: a\nscope: [global]\nrules: [{event: openat}]\n");
+  const std::string wrong =
+      Write("wrong.yaml", "type: policy\nname: b\nscope: [global]\nrules:\n- event: openat\n- event: net_packet_dns\n");
+  const auto both = Run({"check", "-f", right, wrong});
+  EXPECT_EQ(both.exit_code, 1);
+  EXPECT_EQ(both.output, wrong +
+                             ":6:10: Policy/b: rules[1].event: \"net_packet_dns\": there is no such event here: "
+                             "packets' contents are not decoded\n");
+  const auto one = Run({"check", "-f", right});
+  EXPECT_EQ(one.exit_code, 0);
+  EXPECT_EQ(one.output, "1 objects in 1 files: all right\n");
+}
+
 TEST_F(Files, CheckFindsTwoPodsWithOneAddress) {
   const std::string text =
       "apiVersion: sluice.dev/v1alpha1\nkind: Workload\nmetadata: {name: a}\nspec: {netns: /n, ips: "

@@ -1,0 +1,247 @@
+#include "policy/tracee/events.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace sluice::policy::tracee {
+namespace {
+
+constexpr auto kText = DataType::kText;
+constexpr auto kNumber = DataType::kNumber;
+
+// Of calls that open a file: the path as the kernel resolved it, where the name of the data says so.
+const std::vector<DataField> kOpenedByCall = {{"pathname", "fd.nameraw", kText}, {"flags", "evt.arg.flags", kText}};
+const std::vector<DataField> kOpenedFile = {{"pathname", "fd.name", kText}, {"flags", "evt.arg.flags", kText}};
+const std::vector<DataField> kExecuted = {{"pathname", "proc.exepath", kText},
+                                          {"cmdpath", "proc.exe", kText},
+                                          {"argv", "proc.args", kText},
+                                          {"prev_comm", "proc.pname", kText}};
+
+// A call by its own name, whether it succeeds or not, as Tracee reports it.
+EventInfo Call(std::string_view name, std::string_view condition, std::vector<DataField> data = {}) {
+  return {.name = name, .condition = condition, .data = std::move(data)};
+}
+// What Tracee's own detectors of this name look for, said with the sensors of this agent.
+EventInfo Signature(std::string_view name, std::string_view condition) {
+  return {.name = name, .condition = condition, .data = {}, .is_signature = true};
+}
+
+std::vector<EventInfo> MakeEvents() {
+  std::vector<EventInfo> all = {
+      Call("accept", "evt.type = accept"),
+      Call("accept4", "evt.type = accept4"),
+      Call("bind", "evt.type = bind"),
+      Call("bpf", "evt.type = bpf"),
+      Call("chmod", "evt.type = chmod"),
+      Call("chown", "evt.type = chown"),
+      Call("connect", "evt.type = connect"),
+      Call("creat", "evt.type = creat", kOpenedByCall),
+      Call("dup", "evt.type = dup"),
+      Call("dup2", "evt.type = dup2"),
+      Call("dup3", "evt.type = dup3"),
+      Call("execve", "evt.type = execve", kExecuted),
+      Call("execveat", "evt.type = execveat", kExecuted),
+      Call("fchmod", "evt.type = fchmod"),
+      Call("fchmodat", "evt.type = fchmodat"),
+      Call("fchown", "evt.type = fchown"),
+      Call("fchownat", "evt.type = fchownat"),
+      Call("finit_module", "evt.type = finit_module"),
+      Call("init_module", "evt.type = init_module"),
+      Call("kill", "evt.type = kill"),
+      Call("lchown", "evt.type = lchown"),
+      Call("link", "evt.type = link"),
+      Call("linkat", "evt.type = linkat"),
+      Call("listen", "evt.type = listen"),
+      Call("memfd_create", "evt.type = memfd_create"),
+      Call("mkdir", "evt.type = mkdir"),
+      Call("mkdirat", "evt.type = mkdirat"),
+      Call("mount", "evt.type = mount"),
+      Call("open", "evt.type = open", kOpenedByCall),
+      Call("openat", "evt.type = openat", kOpenedByCall),
+      Call("openat2", "evt.type = openat2", kOpenedByCall),
+      Call("ptrace", "evt.type = ptrace", {{"request", "evt.arg.request", kText}}),
+      Call("recvfrom", "evt.type = recvfrom"),
+      Call("recvmsg", "evt.type = recvmsg"),
+      Call("rename", "evt.type = rename"),
+      Call("renameat", "evt.type = renameat"),
+      Call("renameat2", "evt.type = renameat2"),
+      Call("rmdir", "evt.type = rmdir"),
+      Call("sendmsg", "evt.type = sendmsg"),
+      Call("sendto", "evt.type = sendto"),
+      Call("setns", "evt.type = setns"),
+      Call("setuid", "evt.type = setuid"),
+      Call("socket", "evt.type = socket"),
+      Call("symlink", "evt.type = symlink"),
+      Call("symlinkat", "evt.type = symlinkat"),
+      Call("unlink", "evt.type = unlink"),
+      Call("unlinkat", "evt.type = unlinkat"),
+      Call("unshare", "evt.type = unshare"),
+      Call("userfaultfd", "evt.type = userfaultfd"),
+      Call("sched_process_exec", "evt.type in (execve, execveat) and evt.rawres = 0", kExecuted),
+      Call("security_file_open", "evt.type in (open, openat, openat2, creat) and fd.num >= 0", kOpenedFile),
+      Call("security_inode_unlink", "evt.type in (unlink, unlinkat) and evt.rawres = 0"),
+      Call("security_inode_rename", "evt.type in (rename, renameat, renameat2) and evt.rawres = 0"),
+      Call("security_inode_symlink", "evt.type in (symlink, symlinkat) and evt.rawres = 0"),
+      Call("security_sb_mount", "evt.type = mount and evt.rawres = 0"),
+      Call("security_socket_accept", "evt.type in (accept, accept4)"),
+      Call("security_socket_bind", "evt.type = bind"),
+      Call("security_socket_connect", "evt.type = connect"),
+      Call("security_socket_create", "evt.type = socket and evt.rawres >= 0"),
+      Call("security_socket_listen", "evt.type = listen"),
+
+      Signature("anti_debugging", "evt.type = ptrace and evt.arg.request contains PTRACE_TRACEME"),
+      Signature("aslr_inspection",
+                "evt.type in (open, openat, openat2) and evt.is_open_read = true and fd.num >= 0 and fd.name = "
+                "/proc/sys/kernel/randomize_va_space"),
+      Signature("cgroup_notify_on_release",
+                "evt.type in (open, openat, openat2, creat) and evt.is_open_write = true and fd.num >= 0 and "
+                "fd.filename = notify_on_release and container.id != host"),
+      Signature("cgroup_release_agent",
+                "evt.type in (open, openat, openat2, creat) and evt.is_open_write = true and fd.num >= 0 and "
+                "fd.filename = release_agent and container.id != host"),
+      Signature("core_pattern_modification",
+                "evt.type in (open, openat, openat2, creat) and evt.is_open_write = true and fd.num >= 0 and fd.name = "
+                "/proc/sys/kernel/core_pattern"),
+      Signature(
+          "default_loader_mod",
+          "evt.type in (open, openat, openat2, creat) and evt.is_open_write = true and fd.num >= 0 and fd.filename "
+          "startswith ld-linux"),
+      Signature(
+          "docker_abuse",
+          "container.id != host and ((evt.type = connect and fd.name endswith docker.sock) or (evt.type in (open, "
+          "openat, openat2) and evt.is_open_write = true and fd.name endswith docker.sock))"),
+      Signature("fileless_execution",
+                "evt.type in (execve, execveat) and evt.rawres = 0 and proc.is_exe_from_memfd = true"),
+      Signature("hidden_file_created",
+                "evt.type in (open, openat, openat2, creat) and evt.is_open_create = true and fd.num >= 0 and "
+                "fd.filename startswith ."),
+      Signature(
+          "k8s_cert_theft",
+          "evt.type in (open, openat, openat2) and evt.is_open_read = true and fd.num >= 0 and fd.name startswith "
+          "/etc/kubernetes/pki/ and not proc.name in (kube-apiserver, kubelet, kube-controller, etcd)"),
+      Signature(
+          "k8s_service_account_token",
+          "evt.type in (open, openat, openat2) and evt.is_open_read = true and fd.num >= 0 and fd.filename = token "
+          "and fd.name contains secrets/kubernetes.io/serviceaccount"),
+      Signature("kernel_module_loading", "evt.type in (init_module, finit_module) and evt.rawres = 0"),
+      Signature("ld_preload",
+                "evt.type in (open, openat, openat2, creat) and evt.is_open_write = true and fd.num >= 0 and fd.name = "
+                "/etc/ld.so.preload"),
+      Signature("proc_kcore_read",
+                "evt.type in (open, openat, openat2) and evt.is_open_read = true and fd.num >= 0 and fd.name = "
+                "/proc/kcore"),
+      Signature("proc_mem_access",
+                "evt.type in (open, openat, openat2) and evt.is_open_read = true and fd.num >= 0 and fd.name glob "
+                "\"/proc/*/mem\""),
+      Signature("proc_mem_code_injection",
+                "evt.type in (open, openat, openat2) and evt.is_open_write = true and fd.num >= 0 and fd.name glob "
+                "\"/proc/*/mem\""),
+      Signature("ptrace_code_injection",
+                "evt.type = ptrace and (evt.arg.request contains PTRACE_POKETEXT or evt.arg.request contains "
+                "PTRACE_POKEDATA)"),
+      Signature(
+          "rcd_modification",
+          "evt.type in (open, openat, openat2, creat) and evt.is_open_write = true and fd.num >= 0 and (fd.name in "
+          "(/etc/rc.local, /etc/init.d/rc.local) or fd.name startswith /etc/init.d/ or fd.name startswith "
+          "/etc/rc.d/)"),
+      Signature("sched_debug_recon",
+                "evt.type in (open, openat, openat2) and evt.is_open_read = true and fd.num >= 0 and fd.name in "
+                "(/proc/sched_debug, /sys/kernel/debug/sched/debug)"),
+      Signature(
+          "scheduled_task_mod",
+          "evt.type in (open, openat, openat2, creat) and evt.is_open_write = true and fd.num >= 0 and (fd.name in "
+          "(/etc/crontab, /etc/anacrontab) or fd.name startswith /etc/cron. or fd.name startswith "
+          "/var/spool/cron/)"),
+      Signature("stdio_over_socket",
+                "evt.type in (dup, dup2, dup3) and evt.rawres in (0, 1, 2) and fd.type in (ipv4, ipv6)"),
+      Signature(
+          "sudoers_modification",
+          "evt.type in (open, openat, openat2, creat) and evt.is_open_write = true and fd.num >= 0 and (fd.name = "
+          "/etc/sudoers or fd.name startswith /etc/sudoers.d/ or fd.name startswith /private/etc/sudoers)"),
+      Signature(
+          "system_request_key_mod",
+          "evt.type in (open, openat, openat2, creat) and evt.is_open_write = true and fd.num >= 0 and fd.name in "
+          "(/proc/sysrq-trigger, /proc/sys/kernel/sysrq)"),
+  };
+  std::sort(all.begin(), all.end(), [](const EventInfo& a, const EventInfo& b) { return a.name < b.name; });
+  return all;
+}
+
+const std::vector<EventInfo>& All() {
+  static const std::vector<EventInfo> all = MakeEvents();
+  return all;
+}
+
+constexpr std::array kContextFields = {
+    ContextField{"comm", "proc.name", kText},
+    ContextField{"processName", "proc.name", kText},
+    ContextField{"executable", "proc.exepath", kText},
+    ContextField{"exec", "proc.exepath", kText},
+    ContextField{"exe", "proc.exepath", kText},
+    ContextField{"bin", "proc.exepath", kText},
+    ContextField{"binary", "proc.exepath", kText},
+    ContextField{"pid", "proc.pid", kNumber},
+    ContextField{"p", "proc.vpid", kNumber},
+    ContextField{"processId", "proc.vpid", kNumber},
+    ContextField{"hostPid", "proc.pid", kNumber},
+    ContextField{"hostProcessId", "proc.pid", kNumber},
+    ContextField{"ppid", "proc.pvpid", kNumber},
+    ContextField{"hostParentProcessId", "proc.ppid", kNumber},
+    ContextField{"hostTid", "thread.tid", kNumber},
+    ContextField{"uid", "user.uid", kNumber},
+    ContextField{"userId", "user.uid", kNumber},
+    ContextField{"hostName", "evt.hostname", kText},
+    ContextField{"containerId", "container.full_id", kText},
+    ContextField{"containerImage", "container.image", kText},
+    ContextField{"containerName", "container.name", kText},
+    ContextField{"podName", "k8s.pod.name", kText},
+    ContextField{"podNamespace", "k8s.ns.name", kText},
+    ContextField{"podUid", "k8s.pod.uid", kText},
+};
+
+struct Missing {
+  std::string_view prefix;  // of the names
+  std::string_view why;
+};
+
+// Most particular first.
+constexpr std::array kMissing = {
+    Missing{"net_packet_", "packets' contents are not decoded"},
+    Missing{"net_flow_", "flows are events of their own: sluice observe --type flow"},
+    Missing{"net_tcp_", "flows are events of their own: sluice observe --type flow"},
+    Missing{"container_", "containers' beginnings and ends are no events here"},
+    Missing{"sched_process_exit", "the end of a process is an event of its own: sluice observe --type exit"},
+    Missing{"sched_process_fork", "a fork is an event of its own: sluice observe --type fork"},
+    Missing{"security_", "no sensor watches this place in the kernel"},
+    Missing{"hooked_", "the kernel's own tables are not compared"},
+    Missing{"ftrace_", "the kernel's own tables are not compared"},
+    Missing{"hidden_kernel_", "the kernel's own tables are not compared"},
+    Missing{"stack_pivot", "stacks are not looked at"},
+    Missing{"suspicious_syscall_source", "callers' addresses are not looked at"},
+    Missing{"vfs_", "reads and writes are not watched"},
+    Missing{"magic_write", "reads and writes are not watched"},
+    Missing{"file_modification", "reads and writes are not watched"},
+};
+
+}  // namespace
+
+std::span<const EventInfo> Events() { return All(); }
+
+const EventInfo* FindEvent(std::string_view name) {
+  const auto& all = All();
+  const auto at = std::lower_bound(all.begin(), all.end(), name,
+                                   [](const EventInfo& event, std::string_view wanted) { return event.name < wanted; });
+  return at == all.end() || at->name != name ? nullptr : &*at;
+}
+
+std::string_view WhyMissing(std::string_view name) {
+  for (const Missing& missing : kMissing) {
+    if (name.starts_with(missing.prefix)) return missing.why;
+  }
+  return "";
+}
+
+std::span<const ContextField> ContextFields() { return kContextFields; }
+
+}  // namespace sluice::policy::tracee

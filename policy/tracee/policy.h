@@ -1,0 +1,29 @@
+// Tracee's policy files -> rules of policy/rules, so that one evaluator decides everything. Both shapes of the format:
+// a Kubernetes object (tracee.aquasec.com/v1beta1 Policy), and the plain one (type: policy). Strict: what cannot be
+// said with this agent's sensors is refused by its name, with file, line, field and value. docs/tracee.md says what is
+// taken. Pure.
+//   if (tracee::IsPolicyText(text)) rules = tracee::LoadPolicies("policy.yaml", text);
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policy/resource/resource_field.h"
+#include "policy/rules/rule.h"
+
+namespace sluice::policy::tracee {
+
+// Whether one of the documents says that it is a policy or a detector of Tracee's. False also for what is not YAML.
+bool IsPolicyText(std::string_view text);
+
+struct LoadedPolicies {
+  std::vector<rules::Rule> rules;  // of the documents without a problem, in their order; "POLICY: EVENT"
+  std::size_t policies = 0;
+  std::vector<Problem> problems;
+};
+
+// All documents of a text.
+LoadedPolicies LoadPolicies(const std::string& file, std::string_view text);
+
+}  // namespace sluice::policy::tracee
