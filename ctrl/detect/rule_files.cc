@@ -12,6 +12,7 @@
 
 #include "ctrl/resources/resource_directory.h"
 #include "policy/rules/loader.h"
+#include "policy/tracee/policy.h"
 
 namespace sluice::detect {
 namespace {
@@ -53,6 +54,21 @@ std::vector<std::string> WarningsOf(const std::vector<policy::rules::LoadResult>
   return warnings;
 }
 
+// Tracee's policies, which build on no other file. Their names must differ.
+Status AddPolicies(const resources::ResourceFile& file, std::vector<policy::rules::Rule>* rules) {
+  policy::tracee::LoadedPolicies loaded = policy::tracee::LoadPolicies(file.path, file.text);
+  if (!loaded.problems.empty()) return InvalidError("{}", loaded.problems.front().ToString(file.path));
+  for (policy::rules::Rule& rule : loaded.rules) {
+    const auto same = std::find_if(rules->begin(), rules->end(),
+                                   [&](const policy::rules::Rule& other) { return other.name == rule.name; });
+    if (same != rules->end())
+      return InvalidError("{}:{}: rule {} is in {} too: policies need names of their own", file.path, rule.place.line,
+                          rule.name, same->file);
+    rules->push_back(std::move(rule));
+  }
+  return OkStatus();
+}
+
 void AddSignature(const std::string& path, std::string* out) {
   struct stat info {};
   if (stat(path.c_str(), &info) != 0) {
@@ -69,18 +85,24 @@ StatusOr<LoadedRules> LoadRuleFiles(const RuleFilesOptions& options) {
   LoadedRules loaded;
   policy::rules::Loader loader;
   std::vector<policy::rules::LoadResult> results;
+  std::vector<policy::rules::Rule> of_policies;
   for (const std::string& path : options.paths) {
     SL_ASSIGN_OR_RETURN(const auto files, ReadRuleFiles(path));
     for (const resources::ResourceFile& file : files) {
-      const policy::rules::LoadResult result = loader.Load(file.path, file.text);
-      if (!result.ok()) return InvalidError("{}", result.errors.front().ToString());
-      results.push_back(result);
+      if (policy::tracee::IsPolicyText(file.text)) {
+        SL_RETURN_IF_ERROR(AddPolicies(file, &of_policies));
+      } else {
+        const policy::rules::LoadResult result = loader.Load(file.path, file.text);
+        if (!result.ok()) return InvalidError("{}", result.errors.front().ToString());
+        results.push_back(result);
+      }
       SL_ASSIGN_OR_RETURN(std::string sha256, Sha256(file.text));
       loaded.files.push_back({.path = file.path, .sha256 = std::move(sha256)});
     }
   }
   loaded.warnings = WarningsOf(results);
   std::vector<policy::rules::Rule> rules = loader.rules();
+  rules.insert(rules.end(), of_policies.begin(), of_policies.end());
   for (policy::rules::Rule& rule : rules) {
     if (rule.priority > options.lowest) rule.enabled = false;  // by number: the highest is 0
     if (!rule.enabled) loaded.switched_off++;

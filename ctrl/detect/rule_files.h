@@ -1,4 +1,4 @@
-// Falco's rules files on disk -> a ruleset. Keeps no state; thread-safe.
+// Falco's rules files and Tracee's policies on disk -> a ruleset. Keeps no state; thread-safe.
 #pragma once
 
 #include <memory>

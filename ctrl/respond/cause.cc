@@ -1,6 +1,7 @@
 #include "ctrl/respond/cause.h"
 
 #include "telemetry/event/alert_text.h"
+#include "telemetry/event/detection_text.h"
 #include "telemetry/event/flow_text.h"
 #include "telemetry/event/hook_text.h"
 
@@ -51,6 +52,20 @@ Noticed FromAlert(const v1::Alert& alert) {
   return out;
 }
 
+Noticed FromDetection(const v1::Detection& detection) {
+  Noticed out{.cause = {.source = Source::kRule}};
+  out.cause.rules.push_back(detection.rule());
+  AddTags(detection, &out);
+  AddProcess(detection, &out);
+  if (detection.priority() != v1::Detection::PRIORITY_UNSPECIFIED) {
+    // In the same order, from the most urgent one on.
+    out.cause.priority = static_cast<policy::rules::Priority>(detection.priority() - v1::Detection::EMERGENCY);
+    out.told.set_priority(std::string(NameOf(*out.cause.priority)));
+  }
+  return out;
+}
+static_assert(v1::Detection::DEBUG - v1::Detection::EMERGENCY == static_cast<int>(policy::rules::Priority::kDebug));
+
 // The end of a denied flow is no new denial.
 std::optional<Noticed> FromFlow(const v1::Flow& flow) {
   const bool denied = flow.verdict() == v1::Flow::DROPPED && flow.drop_reason() == kPolicyDenied;
@@ -79,6 +94,10 @@ std::optional<Noticed> NoticedIn(const v1::Event& event) {
     noticed = FromAlert(event.alert());
     noticed->told.set_event("alert");
     *noticed->told.mutable_time() = event.alert().time();
+  } else if (event.has_detection()) {
+    noticed = FromDetection(event.detection());
+    noticed->told.set_event("detection");
+    *noticed->told.mutable_time() = event.detection().time();
   } else if (event.has_flow()) {
     noticed = FromFlow(event.flow());
     if (!noticed) return noticed;
@@ -95,6 +114,7 @@ std::optional<Noticed> NoticedIn(const v1::Event& event) {
 std::string TextOf(const v1::Event& event) {
   if (event.has_hook()) return telemetry::HookText(event.hook());
   if (event.has_alert()) return telemetry::AlertText(event.alert());
+  if (event.has_detection()) return telemetry::DetectionText(event.detection());
   return telemetry::EventText(event);
 }
 

@@ -19,10 +19,10 @@ constexpr auto kPoll = 200ms;
 constexpr int kMostListed = 100;            // v1::Response.killed
 constexpr std::size_t kMostCounted = 4096;  // workloads whose left out answers are counted one by one
 
-// Every flow but forwarded ones, hooks and alerts.
+// Every flow but forwarded ones, hooks, alerts and detections.
 StatusOr<telemetry::EventFilter> MakeFilter() {
   v1::ObserveRequest request;
-  for (const char* const type : {"flow", "hook", "alert"}) request.mutable_filter()->add_types(type);
+  for (const char* const type : {"flow", "hook", "alert", "detection"}) request.mutable_filter()->add_types(type);
   v1::ObserveRequest::Filter& except = *request.add_except();
   except.add_types("flow");
   except.add_verdicts(v1::Flow::FORWARDED);

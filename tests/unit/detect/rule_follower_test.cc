@@ -114,6 +114,25 @@ TEST_F(RuleFollowerTest, AWrongFileKeepsTheEarlierRulesAndSaysWhy) {
   EXPECT_EQ(follower->Numbers().problem, "");
 }
 
+TEST_F(RuleFollowerTest, TraceesPoliciesAreRulesToo) {
+  directory_.Write("a.yaml", RuleText("One", "evt.type = openat"));
+  directory_.Write("b.yaml",
+                   "type: policy\nname: p\nscope: [global]\nrules: [{event: mkdir}, {event: proc_kcore_read}]\n");
+  const auto loaded = LoadRuleFiles({.paths = {directory_.path()}});
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  std::vector<std::string> names;
+  for (const auto& rule : loaded->ruleset->rules()) names.push_back(rule.name);
+  EXPECT_THAT(names, ElementsAre("One", "p: mkdir", "p: proc_kcore_read"));
+  EXPECT_THAT(loaded->files, SizeIs(2));
+  const std::string wrong =
+      directory_.Write("c.yaml", "type: policy\nname: p\nscope: [global]\nrules: [{event: mkdir}]\n");
+  EXPECT_THAT(Message(LoadRuleFiles({.paths = {directory_.path()}}).status()),
+              HasSubstr(wrong + ":4: rule p: mkdir is in "));
+  directory_.Write("c.yaml", "type: policy\nname: q\nscope: [global]\nrules: [{event: net_packet_dns}]\n");
+  EXPECT_THAT(Message(LoadRuleFiles({.paths = {directory_.path()}}).status()),
+              HasSubstr(wrong + ":4: Policy/q: rules[0].event: \"net_packet_dns\""));
+}
+
 TEST_F(RuleFollowerTest, ADirectoryWithoutRulesIsAnError) {
   const auto loaded = LoadRuleFiles({.paths = {directory_.path()}});
   EXPECT_THAT(Message(loaded.status()), HasSubstr("there is no *.yaml or *.yml file"));

@@ -20,7 +20,8 @@ namespace fs = std::filesystem;
 constexpr const char* kHead = R"(# Tracee policies
 Tracee's policy files, in both shapes (`tracee.aquasec.com/v1beta1` `Policy`, and `type: policy`), are read as detection
 rules: each event of a policy is a rule, with the policy's scope and the event's filters as its condition. One evaluator
-decides them and [Falco's rules](rules.md). `sluice check -f FILE` says what is wrong in a file.
+decides them and [Falco's rules](rules.md). `sluiced --rules FILE|DIR` puts them in force beside Falco's files, and
+`sluice check -f FILE` says what is wrong in a file.
 Whatever cannot be said with this agent's sensors is refused by its name, with file, line and field. This page is made by
 `unit_tracee: TraceePage.*`.
 

@@ -362,5 +362,27 @@ TEST_F(ResponderTest, AnAlertHasSeverity) {
   EXPECT_THAT(last_.cause().rules(), ElementsAre("spec.file.matchPaths[0]"));
 }
 
+TEST_F(ResponderTest, ADetectionHasPriorityAndTags) {
+  Start(Document("r",
+                 "{match: [{sources: [Rule], rules: ['Terminal *'], tags: [shell], priority: Warning}], do: "
+                 "{quarantine: {}}}"));
+  const auto detection = [&](const std::string& rule, const std::string& priority, const std::string& tag) {
+    Publish(fmt::format(R"(detection {{ type: "detection" namespace: "shop" workload: "web-0" rule: "{}" priority: {}
+                        tags: "{}" output: "a shell" }})",
+                        rule, priority, tag));
+  };
+  detection("Terminal shell", "NOTICE", "shell");
+  detection("Terminal shell", "CRITICAL", "other");
+  detection("Other", "CRITICAL", "shell");
+  EXPECT_TRUE(NothingComes());
+  detection("Terminal shell", "CRITICAL", "shell");
+  EXPECT_EQ(Next(), "QUARANTINE DONE shop/web-0");
+  EXPECT_EQ(last_.cause().source(), "Rule");
+  EXPECT_EQ(last_.cause().event(), "detection");
+  EXPECT_EQ(last_.cause().priority(), "Critical");
+  EXPECT_THAT(last_.cause().rules(), ElementsAre("Terminal shell"));
+  EXPECT_THAT(last_.cause().text(), HasSubstr("a shell"));
+}
+
 }  // namespace
 }  // namespace sluice::respond
