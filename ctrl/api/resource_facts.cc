@@ -181,6 +181,7 @@ v1::ResponseFacts ToFacts(const policy::response::Response& response, const resp
   v1::ResponseFacts facts;
   facts.set_state(response.dry_run ? "dry-run" : "active");
   if (response.quarantine) facts.add_actions("quarantine");
+  if (response.capture) facts.add_actions("capture");
   if (response.kill) facts.add_actions(response.kill->tree ? "kill tree" : "kill process");
   if (response.collect) facts.add_actions("collect");
   if (response.notify) facts.add_actions("notify");

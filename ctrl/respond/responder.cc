@@ -185,6 +185,7 @@ void Responder::Give(const EntryPtr& entry, const Noticed& noticed, const v1::Ev
   if (const auto left = entry->left_out.extract(answer.workload); !left.empty())
     answer.begun.mutable_response()->set_left_out(left.mapped());
   if (response.quarantine) Quarantine(answer);
+  if (response.capture) Capture(answer);
   // Opened before the process is ended, and copied afterwards.
   StatusOr<std::vector<Evidence>> evidence = std::vector<Evidence>();
   if (response.collect && !answer.dry_run) evidence = LookAt(answer);
@@ -224,6 +225,23 @@ void Responder::Quarantine(Answer& answer) {
   }
   if (!unsaved.empty()) record.mutable_response()->set_problem("in force, but not saved: " + unsaved);
   End(answer, v1::Response::QUARANTINE, status, std::move(record));
+}
+
+void Responder::Capture(Answer& answer) {
+  v1::Event record = answer.begun;
+  Status status = OkStatus();
+  if (answer.workload.name.empty()) {
+    status = MakeError(absl::StatusCode::kFailedPrecondition, "a process of the node is in no workload with packets");
+  } else if (!actions_.capture) {
+    status = MakeError(absl::StatusCode::kFailedPrecondition, "this agent keeps no packets");
+  } else if (!answer.dry_run) {
+    const v1::Response& begun = answer.begun.response();
+    const auto file =
+        actions_.capture(answer.workload, fmt::format("Response {}: {}", begun.response(), begun.cause().text()));
+    status = file.status();
+    if (file.ok()) record.mutable_response()->set_capture_file(*file);
+  }
+  End(answer, v1::Response::CAPTURE, status, std::move(record));
 }
 
 void Responder::Kill(Answer& answer) {

@@ -6,8 +6,8 @@
 //   responder.Set(resources);   // whenever they have changed
 //
 // For one event, each Response that is for it answers, in the order of their names, and each in this order: quarantine;
-// opening the files to collect; kill; copying; notify. Events of one workload that do not fit into the queue are lost
-// (lost()), and push out no other workload's (EventHub). Thread-safe.
+// capture; opening the files to collect; kill; copying; notify. Events of one workload that do not fit into the queue
+// are lost (lost()), and push out no other workload's (EventHub). Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -54,6 +54,9 @@ class Responder {
   struct Actions {
     // Returns when the kernel cuts the workload off. `unsaved` gets why it would not outlive a boot.
     std::function<Status(const policy::ObjectName& workload, std::string* unsaved)> quarantine;
+    // Begins a file of the workload's packets from before and after, and returns its path; `why` is said in it. Empty:
+    // this agent keeps no packets.
+    std::function<StatusOr<std::string>(const policy::ObjectName& workload, const std::string& why)> capture;
     std::function<Status(int pidfd)> kill;  // sends SIGKILL
     std::function<Status(const policy::response::Notify& notify, const std::string& json)> notify;
     std::function<policy::Labels(const policy::ObjectName& workload)> labels;
@@ -107,6 +110,7 @@ class Responder {
   void Give(const EntryPtr& entry, const Noticed& noticed, const v1::Event& event);
   void End(Answer& answer, v1::Response::Action action, const Status& status, v1::Event record);
   void Quarantine(Answer& answer);
+  void Capture(Answer& answer);
   void Kill(Answer& answer);
   void Collect(Answer& answer, std::vector<Evidence> evidence);
   void Notify(Answer& answer);

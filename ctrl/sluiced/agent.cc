@@ -141,17 +141,17 @@ Status Agent::Begin() {
   if (const Status begun = lsm_policies_->Begin(telemetry_.get()); !begun.ok())
     LogError("KubeArmor policies are not in force yet: {}", Message(begun));
   SL_RETURN_IF_ERROR(StartRules());
+  StartCaptures();
   responses_ = std::make_unique<Responses>(
       Responses::Options{
           .node = node_name_, .state_dir = options_.state_dir, .forensics_bytes = options_.forensics_max_bytes},
-      controller_.get(), telemetry_.get(), helper_);
+      controller_.get(), telemetry_.get(), helper_, captures_ ? captures_->recorder() : nullptr);
   SL_RETURN_IF_ERROR(datapath_->EndHandOver());
   SL_RETURN_IF_ERROR(datapath_->Keep({{datapath::Repaired::kAttachment, [this] { return services_->Repair(); }},
                                       {datapath::Repaired::kPin, [this] { return hook_policies_->PutBackPins(); }}}));
   SL_RETURN_IF_ERROR(StartExport());
   ready_ = true;
   SL_RETURN_IF_ERROR(telemetry_->Start());
-  StartCaptures();
   SL_RETURN_IF_ERROR(StartApi());
   SL_RETURN_IF_ERROR(StartHubble());
   SL_RETURN_IF_ERROR(StartKubeArmorApi());
@@ -171,6 +171,7 @@ Agent::~Agent() {
   server_.reset();
   kubearmor_server_.reset();
   rules_.reset();  // after the calls that record
+  responses_.reset();
   if (captures_) captures_->Stop();
 }
 

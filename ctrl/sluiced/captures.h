@@ -19,7 +19,7 @@ class Captures {
  public:
   struct Options {
     std::vector<std::string> workloads;  // --capture, checked
-    std::vector<std::string> on;         // --capture-on: "denied", "hook", "alert"
+    std::vector<std::string> on;         // --capture-on: "denied", "hook", "alert", "detection"
     capture::RingOptions ring;
     std::uint64_t max_bytes = 0;  // of the kernel's memory
     telemetry::Recorder::Options recorder;

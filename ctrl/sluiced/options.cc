@@ -242,9 +242,9 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
       ->check(CaptureProblem, "WORKLOAD");
   app.add_option("--capture-on", options->capture_on,
                  "write the packets around such an alert of a workload to a file: denied (a packet that policy "
-                 "denied, of workloads of --capture), hook or alert (events of these types); may be given several "
-                 "times")
-      ->check(CLI::IsMember({"denied", "hook", "alert"}));
+                 "denied, of workloads of --capture), hook, alert or detection (events of these types); may be given "
+                 "several times")
+      ->check(CLI::IsMember({"denied", "hook", "alert", "detection"}));
   app.add_option("--capture-snaplen", options->capture_snaplen, "bytes of each packet that are kept")
       ->check(CLI::Range(1U, static_cast<unsigned>(SL_CAPTURE_SNAPLEN_MAX)));
   app.add_option(

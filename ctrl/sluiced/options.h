@@ -60,7 +60,7 @@ struct AgentOptions {
   std::string rules_syslog;         // socket; empty: none
   detect::SyslogSender::Form rules_syslog_form = detect::SyslogSender::Form::kText;
   std::vector<std::string> capture;     // workloads whose last packets are kept
-  std::vector<std::string> capture_on;  // "denied", "hook", "alert"
+  std::vector<std::string> capture_on;  // "denied", "hook", "alert", "detection"
   std::uint32_t capture_snaplen = SL_CAPTURE_HEADERS;
   std::uint32_t capture_bytes = 256U << 10;  // of each workload
   std::uint64_t capture_memory = 64U << 20;  // of all

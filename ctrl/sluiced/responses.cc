@@ -27,8 +27,8 @@ respond::Responder::Processes ProcessesOf(telemetry::ProcessSensor* sensor) {
 }
 
 respond::Responder::Actions ActionsOf(reconcile::Controller* controller, const rights::Helper* helper,
-                                      respond::MessageSender* sender) {
-  return {
+                                      respond::MessageSender* sender, telemetry::Recorder* recorder) {
+  respond::Responder::Actions actions = {
       .quarantine = [controller](const policy::ObjectName& workload,
                                  std::string* unsaved) { return controller->Quarantine(workload, unsaved).status(); },
       .kill = [helper](int pidfd) { return helper->Kill(pidfd); },
@@ -39,14 +39,20 @@ respond::Responder::Actions ActionsOf(reconcile::Controller* controller, const r
             const policy::ResourceId id{policy::Kind::kWorkload, workload};
             return view->resources.contains(id) ? view->resources.at(id).workload->labels : policy::Labels();
           }};
+  if (recorder != nullptr) {
+    actions.capture = [recorder](const policy::ObjectName& workload, const std::string& why) {
+      return recorder->Write(workload, {.kind = "response", .text = why});
+    };
+  }
+  return actions;
 }
 
 }  // namespace
 
 Responses::Responses(const Options& options, reconcile::Controller* controller, telemetry::Telemetry* telemetry,
-                     const rights::Helper* helper)
+                     const rights::Helper* helper, telemetry::Recorder* recorder)
     : controller_(controller),
-      responder_(ResponderOptions(options, helper), ActionsOf(controller, helper, &sender_),
+      responder_(ResponderOptions(options, helper), ActionsOf(controller, helper, &sender_, recorder),
                  ProcessesOf(telemetry->processes()), &telemetry->hub(), &telemetry->history()) {
   controller_->FollowViews([this](const reconcile::View& view) {
     if (const Status set = responder_.Set(view.resources); !set.ok())

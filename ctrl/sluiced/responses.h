@@ -8,6 +8,7 @@
 #include "ctrl/respond/message_sender.h"
 #include "ctrl/respond/responder.h"
 #include "ctrl/rights/helper.h"
+#include "telemetry/capture/recorder.h"
 #include "telemetry/metrics/response_numbers.h"
 #include "telemetry/telemetry.h"
 
@@ -21,9 +22,10 @@ class Responses {
     std::uint64_t forensics_bytes = std::uint64_t{1} << 30;
   };
 
-  // All outlive it. Once the process sensors run, or it is known that there are none.
+  // All outlive it. Once the process sensors run, or it is known that there are none. `recorder` null: no packets are
+  // kept.
   Responses(const Options& options, reconcile::Controller* controller, telemetry::Telemetry* telemetry,
-            const rights::Helper* helper);
+            const rights::Helper* helper, telemetry::Recorder* recorder);
   ~Responses();
   Responses(const Responses&) = delete;
   Responses& operator=(const Responses&) = delete;

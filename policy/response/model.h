@@ -86,6 +86,7 @@ struct Response {
   std::vector<WorkloadSet> workloads;  // one of them; empty: every workload, but not the host
   std::vector<WorkloadSet> never;      // none of them
   bool quarantine = false;
+  bool capture = false;
   std::optional<Kill> kill;
   std::optional<Collect> collect;
   std::optional<Notify> notify;

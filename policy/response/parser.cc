@@ -184,15 +184,20 @@ StatusOr<Notify> ParseNotify(const Field& field) {
 }
 
 Status ParseActions(const Field& field, Response& response) {
-  SL_RETURN_IF_ERROR(field.AllowOnly({"quarantine", "kill", "collect", "notify", "capture"}));
+  SL_RETURN_IF_ERROR(field.AllowOnly({"quarantine", "capture", "kill", "collect", "notify"}));
   // In YAML, "quarantine:" alone is such a null.
-  SL_RETURN_IF_ERROR(field.RefuseNull({"quarantine", "kill", "collect", "notify", "capture"}));
-  if (field.node().entries.empty()) return field.Error("does nothing: add quarantine, kill, collect or notify");
+  SL_RETURN_IF_ERROR(field.RefuseNull({"quarantine", "capture", "kill", "collect", "notify"}));
+  if (field.node().entries.empty())
+    return field.Error("does nothing: add quarantine, capture, kill, collect or notify");
   Status first = OkStatus();
-  if (const auto quarantine = field.Get("quarantine")) {
-    first.Update(quarantine->AllowOnly({}));
-    response.quarantine = true;
-  }
+  const auto flag = [&](std::string_view key, bool& out) {
+    const auto action = field.Get(key);
+    if (!action) return;
+    first.Update(action->AllowOnly({}));
+    out = true;
+  };
+  flag("quarantine", response.quarantine);
+  flag("capture", response.capture);
   const auto read = [&](std::string_view key, auto& out, auto parse) {
     const auto action = field.Get(key);
     if (!action) return;
@@ -203,8 +208,6 @@ Status ParseActions(const Field& field, Response& response) {
   read("kill", response.kill, ParseKill);
   read("collect", response.collect, ParseCollect);
   read("notify", response.notify, ParseNotify);
-  if (const auto capture = field.Get("capture"))
-    first.Update(capture->Error("refused: packets cannot be captured by a Response yet"));
   return first;
 }
 

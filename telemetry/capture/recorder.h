@@ -25,7 +25,7 @@ namespace sluice::telemetry {
 
 // Why packets are written.
 struct CaptureCause {
-  std::string kind;  // of a closed set, lower case, for names and metrics: "denied", "hook", "alert", "response"
+  std::string kind;  // of a closed set, lower case, for names and metrics: "denied", "hook", "alert", "detection", "response"
   std::string text;  // for people, in the file
 };
 

@@ -26,6 +26,7 @@ std::string DetailsText(const v1::Response& response) {
   if (response.action() == v1::Response::COLLECT) {
     details.push_back(Counted(static_cast<std::size_t>(copied), "file", "files"));
   }
+  if (!response.capture_file().empty()) details.push_back(Printable(response.capture_file()));
   if (response.has_delay()) {
     const double seconds = static_cast<double>(response.delay().seconds()) + response.delay().nanos() * 1e-9;
     details.push_back(fmt::format("after {:.1f} ms", seconds * 1e3));

@@ -242,7 +242,7 @@ class ResponseDefinition(unittest.TestCase):
             "match": [{"sources": ["Hook", "Denial"], "policies": ["shop/*"], "tags": ["files"]}, {"severity": 7}],
             "workloads": [{"namespaces": ["shop"], "selector": {"matchLabels": {"app": "web"}}}, {"host": True}],
             "never": [{"names": ["shop/db-*"]}],
-            "do": {"quarantine": {}, "kill": {"target": "Tree"}, "collect": {"maxFiles": 4},
+            "do": {"quarantine": {}, "capture": {}, "kill": {"target": "Tree"}, "collect": {"maxFiles": 4},
                    "notify": {"url": "https://siem.example/a", "caFile": "/etc/ca.pem"}},
             "dryRun": True,
             "rateLimit": {"perWorkload": 2, "total": 10, "seconds": 30},
@@ -286,7 +286,7 @@ class ResponseDefinition(unittest.TestCase):
         self.refuses("a severity of 11", *spec, "match", 1, "severity", to=11)
         self.refuses("a workload without a namespace", *spec, "never", 0, "names", to=["db"])
         self.refuses("nothing to do", *spec, "do", to={})
-        self.refuses("an unknown action", *spec, "do", "capture", to={})
+        self.refuses("an unknown action", *spec, "do", "restart", to={})
         self.refuses("an unknown target", *spec, "do", "kill", "target", to="Group")
         self.refuses("another protocol", *spec, "do", "notify", "url", to="ftp://a/")
         self.refuses("a relative path", *spec, "do", "notify", "caFile", to="ca.pem")

@@ -100,6 +100,18 @@ class Capture : public testing::Test {
     return comments;
   }
 
+  void ExpectAFileWhenWebReads(const std::string& secret, const std::string& suffix) const {
+    Send(kOpen, 5);
+    EXPECT_TRUE(Files().empty());
+    const Status read = fixture_->node().netns(fixture_->node().pod("web")).Run([&] {
+      return RunChecked({"/bin/cat", secret});
+    });
+    ASSERT_TRUE(read.ok()) << read;
+    ASSERT_TRUE(Eventually([&] { return Files().size() == 1; }, 20s)) << fixture_->agent().Log();
+    EXPECT_THAT(Files()[0], AllOf(HasSubstr("/shop_web_"), HasSubstr(suffix)));
+    EXPECT_GE(Read(Files()[0]).size(), 5u) << "packets from before";
+  }
+
   std::unique_ptr<NodeFixture> fixture_;
 };
 
@@ -162,15 +174,23 @@ spec:
                                                              secret));
   ASSERT_TRUE(applied.ok()) << applied;
   ASSERT_TRUE(Eventually([&] { return IsKept("shop/web"); }));
-  Send(kOpen, 5);
-  EXPECT_TRUE(Files().empty());
-  const Status read = fixture_->node().netns(fixture_->node().pod("web")).Run([&] {
-    return RunChecked({"/bin/cat", secret});
-  });
-  ASSERT_TRUE(read.ok()) << read;
-  ASSERT_TRUE(Eventually([&] { return Files().size() == 1; }, 20s));
-  EXPECT_THAT(Files()[0], AllOf(HasSubstr("/shop_web_"), HasSubstr("_hook.pcapng")));
-  EXPECT_GE(Read(Files()[0]).size(), 5u) << "packets from before";
+  ExpectAFileWhenWebReads(secret, "_hook.pcapng");
+}
+
+TEST_F(Capture, ARulesMatchLeavesAFileOfItsWorkload) {
+  const std::string directory = testing::TempDir() + "sluice-capture-" + std::to_string(getpid());
+  const std::string secret = directory + "/secret", rules = directory + "/rules.yaml";
+  fs::create_directories(directory);
+  std::ofstream(secret) << "secret\n";
+  std::ofstream(rules) << fmt::format(
+      "- rule: read\n  desc: d\n  condition: evt.type in (open, openat, openat2) and fd.name = {}\n"
+      "  output: read\n  priority: ERROR\n",
+      secret);
+  ASSERT_NO_FATAL_FAILURE(
+      Start({"--capture", "shop/web", "--capture-on", "detection", "--capture-after", "1", "--rules", rules}));
+  ASSERT_TRUE(Eventually([&] { return IsKept("shop/web"); }));
+  ExpectAFileWhenWebReads(secret, "_detection.pcapng");
+  fs::remove_all(directory);
 }
 
 TEST_F(Capture, OnRequestFromNowOnOrWithWhatWasKept) {

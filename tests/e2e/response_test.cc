@@ -117,15 +117,16 @@ class ResponseE2e : public testing::Test {
     return Eventually([&] { return StateOf(pod) == "quarantined"; });
   }
   // Living processes with `word` among their arguments.
-  static int Running(const std::string& word) {
-    int running = 0;
+  static std::vector<pid_t> With(const std::string& word) {
+    std::vector<pid_t> running;
     for (const auto& entry : fs::directory_iterator("/proc")) {
       std::string text;
       std::getline(std::ifstream(entry.path() / "cmdline"), text);
-      if (text.find(word) != std::string::npos) ++running;
+      if (text.find(word) != std::string::npos) running.push_back(std::stoi(entry.path().filename()));
     }
     return running;
   }
+  static int Running(const std::string& word) { return static_cast<int>(With(word).size()); }
 
   std::string directory_;
   std::unique_ptr<NodeFixture> fixture_;
@@ -156,6 +157,18 @@ TEST_F(ResponseE2e, ADeniedConnectionCutsTheOneWhoTriedOff) {
   EXPECT_THAT(Sluice({"observe", "--all", "--type", "response"}).out, HasSubstr("RESPONSE shop/scan"));
 }
 
+TEST_F(ResponseE2e, ADeniedConnectionLeavesItsPackets) {
+  const auto servers = ProbeServers::Start({{.netns_fd = fixture_->netns_fd("db"), .port = kPort}});
+  ASSERT_TRUE(servers.ok()) << servers.status();
+  Apply(kDbFromWeb + Response("capture: {}", "", "{sources: [Denial], policies: [shop/db]}"));
+  EXPECT_EQ(fixture_->Tcp("scan", "db", kPort, false), ProbeOutcome::kTimeout);
+  const std::string file = Record("CAPTURE").value("captureFile", "");
+  EXPECT_THAT(file, AllOf(HasSubstr("/shop_scan_"), HasSubstr("_response.pcapng")));
+  ASSERT_TRUE(Eventually([&] { return fs::exists(file); })) << file << agent().Log();
+  const std::string written{std::istreambuf_iterator<char>(std::ifstream(file).rdbuf()), {}};
+  EXPECT_THAT(written, HasSubstr("Response answer: ")) << "why, in the file";
+}
+
 TEST_F(ResponseE2e, AHookHitEndsTheWholeTree) {
   const std::string mark = "31536" + std::to_string(getpid());
   Apply(Response("kill: {target: Tree}"));
@@ -176,7 +189,7 @@ TEST_F(ResponseE2e, KillAloneLeavesTheChildren) {
   Apply(Response("kill: {}"));
   EXPECT_EQ(Run("web", {"/bin/sh", "-c", fmt::format("sleep {} >/dev/null 2>&1 & {}", mark, OpenAndWait())}), kKilled);
   EXPECT_EQ(Running(mark), 1);
-  Run("", {"/usr/bin/pkill", "-KILL", "-f", mark});
+  for (const pid_t child : With(mark)) kill(child, SIGKILL);
 }
 
 TEST_F(ResponseE2e, AProcessOfAnotherUserIsKilledToo) {

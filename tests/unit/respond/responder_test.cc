@@ -18,6 +18,7 @@ namespace {
 using namespace std::chrono_literals;
 using policy::ObjectName;
 using policy::response::Notify;
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -59,6 +60,14 @@ class ResponderTest : public testing::Test {
       *unsaved = unsaved_;
       return quarantine_status_;
     };
+    if (keeps_packets_) {
+      actions.capture = [this](const ObjectName& name, const std::string& why) -> StatusOr<std::string> {
+        const std::lock_guard lock(mutex_);
+        if (!captured_.empty()) return MakeError(absl::StatusCode::kResourceExhausted, "too soon");
+        captured_.push_back(name.ToString() + ": " + why);
+        return "/captures/one.pcapng";
+      };
+    }
     actions.kill = KillByDescriptor;
     actions.notify = [this](const Notify& notify, const std::string& json) {
       const std::lock_guard lock(mutex_);
@@ -129,6 +138,8 @@ class ResponderTest : public testing::Test {
   std::mutex mutex_;
   std::vector<std::string> quarantined_;  // by mutex_
   std::vector<std::string> messages_;     // by mutex_
+  std::vector<std::string> captured_;     // by mutex_
+  bool keeps_packets_ = true;
   std::string unsaved_;
   Status quarantine_status_ = OkStatus();
   std::shared_future<void> block_;
@@ -160,6 +171,28 @@ TEST_F(ResponderTest, AHookHitCutsItsWorkloadOffAndIsToldWithItsCause) {
   const Reports reports = responder_->reports();
   EXPECT_EQ(reports.at("r").counts[v1::Response::QUARANTINE][v1::Response::DONE], 1U);
   EXPECT_TRUE(reports.at("r").last.has_value());
+}
+
+TEST_F(ResponderTest, PacketsAreCapturedWithTheCauseInTheirFile) {
+  Start(On("notify: {url: 'http://a'}, capture: {}, quarantine: {}"));
+  PublishHook("web-0", R"(function: "openat")");
+  EXPECT_EQ(Next(), "QUARANTINE DONE shop/web-0");
+  EXPECT_EQ(Next(), "CAPTURE DONE shop/web-0");
+  EXPECT_EQ(last_.capture_file(), "/captures/one.pcapng");
+  EXPECT_EQ(Next(), "NOTIFY DONE shop/web-0");
+  ASSERT_EQ(captured_.size(), 1U);
+  EXPECT_THAT(captured_[0], AllOf(HasSubstr("shop/web-0: Response r: "), HasSubstr("openat")));
+  PublishHook();
+  EXPECT_EQ(Next(), "QUARANTINE DONE shop/web-0");
+  EXPECT_EQ(Next(), "CAPTURE FAILED shop/web-0: too soon");
+  EXPECT_EQ(last_.capture_file(), "");
+}
+
+TEST_F(ResponderTest, WithoutPacketsACaptureFails) {
+  keeps_packets_ = false;
+  Start(On("capture: {}"));
+  PublishHook();
+  EXPECT_EQ(Next(), "CAPTURE FAILED shop/web-0: this agent keeps no packets");
 }
 
 TEST_F(ResponderTest, ADenialIsAboutWhoOpenedTheFlow) {
