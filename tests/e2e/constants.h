@@ -1,6 +1,7 @@
-// Ports and a policy that several e2e tests use.
+// What several e2e tests use.
 #pragma once
 
+#include <csignal>
 #include <cstdint>
 
 namespace sluice::test {
@@ -9,6 +10,9 @@ namespace sluice::test {
 inline constexpr std::uint16_t kPort = 1000, kOpen = 1000, kEcho = 1000;
 inline constexpr std::uint16_t kClosed = 1001;
 inline constexpr std::uint16_t kStream = 2000;
+
+// The exit code of a program that SIGKILL ended, as a shell tells it.
+inline constexpr int kKilled = 128 + SIGKILL;
 
 // Isolates every pod of the namespace shop for ingress, and allows nothing.
 inline constexpr const char* kDenyAll = R"(---

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "tests/e2e/constants.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
 #include "tests/support/run_in_pod.h"
@@ -18,8 +19,6 @@ using nlohmann::json;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
-
-constexpr int kKilled = 128 + SIGKILL;
 
 class HookPolicy : public testing::Test {
  protected:

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "tests/e2e/constants.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
 
@@ -23,8 +24,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr int kKilled = 128 + SIGKILL;
-constexpr std::uint16_t kPort = 80;
+constexpr std::uint16_t kDatabasePort = 80;
 
 class ResponseE2e : public testing::Test {
  protected:
@@ -133,16 +133,16 @@ class ResponseE2e : public testing::Test {
 };
 
 TEST_F(ResponseE2e, ADeniedConnectionCutsTheOneWhoTriedOff) {
-  const auto servers = ProbeServers::Start(
-      {{.netns_fd = fixture_->netns_fd("db"), .port = kPort}, {.netns_fd = fixture_->netns_fd("scan"), .port = kPort}});
+  const auto servers = ProbeServers::Start({{.netns_fd = fixture_->netns_fd("db"), .port = kDatabasePort},
+                                            {.netns_fd = fixture_->netns_fd("scan"), .port = kDatabasePort}});
   ASSERT_TRUE(servers.ok()) << servers.status();
   Apply(kDbFromWeb + Response("quarantine: {}", "", "{sources: [Denial], policies: [shop/db]}"));
-  EXPECT_EQ(fixture_->Tcp("web", "db", kPort, true), ProbeOutcome::kAllowed);
-  EXPECT_EQ(fixture_->Tcp("web", "scan", kPort, true), ProbeOutcome::kAllowed);
-  EXPECT_EQ(fixture_->Tcp("scan", "db", kPort, false), ProbeOutcome::kTimeout);
+  EXPECT_EQ(fixture_->Tcp("web", "db", kDatabasePort, true), ProbeOutcome::kAllowed);
+  EXPECT_EQ(fixture_->Tcp("web", "scan", kDatabasePort, true), ProbeOutcome::kAllowed);
+  EXPECT_EQ(fixture_->Tcp("scan", "db", kDatabasePort, false), ProbeOutcome::kTimeout);
   ASSERT_TRUE(IsCutOff("scan")) << agent().Log();
-  EXPECT_EQ(fixture_->Tcp("web", "scan", kPort, false), ProbeOutcome::kTimeout);
-  EXPECT_EQ(fixture_->Tcp("web", "db", kPort, true), ProbeOutcome::kAllowed);
+  EXPECT_EQ(fixture_->Tcp("web", "scan", kDatabasePort, false), ProbeOutcome::kTimeout);
+  EXPECT_EQ(fixture_->Tcp("web", "db", kDatabasePort, true), ProbeOutcome::kAllowed);
   EXPECT_EQ(StateOf("web"), "enforced");
   EXPECT_EQ(StateOf("db"), "enforced") << "the one that is protected";
   const json record = Record("QUARANTINE");
@@ -158,10 +158,10 @@ TEST_F(ResponseE2e, ADeniedConnectionCutsTheOneWhoTriedOff) {
 }
 
 TEST_F(ResponseE2e, ADeniedConnectionLeavesItsPackets) {
-  const auto servers = ProbeServers::Start({{.netns_fd = fixture_->netns_fd("db"), .port = kPort}});
+  const auto servers = ProbeServers::Start({{.netns_fd = fixture_->netns_fd("db"), .port = kDatabasePort}});
   ASSERT_TRUE(servers.ok()) << servers.status();
   Apply(kDbFromWeb + Response("capture: {}", "", "{sources: [Denial], policies: [shop/db]}"));
-  EXPECT_EQ(fixture_->Tcp("scan", "db", kPort, false), ProbeOutcome::kTimeout);
+  EXPECT_EQ(fixture_->Tcp("scan", "db", kDatabasePort, false), ProbeOutcome::kTimeout);
   const std::string file = Record("CAPTURE").value("captureFile", "");
   EXPECT_THAT(file, AllOf(HasSubstr("/shop_scan_"), HasSubstr("_response.pcapng")));
   ASSERT_TRUE(Eventually([&] { return fs::exists(file); })) << file << agent().Log();

@@ -9,6 +9,7 @@
 
 #include "api/tetragon_service.grpc.pb.h"
 #include "testbed/command.h"
+#include "tests/e2e/constants.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
 #include "tests/support/run_in_pod.h"
@@ -21,8 +22,6 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
-
-constexpr int kKilled = 128 + SIGKILL;
 
 class Client {
  public:
