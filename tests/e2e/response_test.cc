@@ -296,9 +296,9 @@ TEST_F(ResponseE2e, WhatAProgramRanAndWroteIsKept) {
 
 TEST_F(ResponseE2e, AWrongOneIsRefusedAndNamed) {
   Apply(Response("quarantine: {}"));
-  const auto refused = Sluice({"apply", "-f", "-"}, Response("capture: {}"));
+  const auto refused = Sluice({"apply", "-f", "-"}, Response("restart: {}"));
   EXPECT_EQ(refused.exit_code, 1);
-  EXPECT_THAT(refused.err, AllOf(HasSubstr("Response answer: spec.do.capture: refused")));
+  EXPECT_THAT(refused.err, HasSubstr("Response answer: spec.do.restart: unknown field"));
   const auto checked = Sluice({"check", "-f", "-"}, Response("kill: {target: All}"));
   EXPECT_EQ(checked.exit_code, 1);
   EXPECT_THAT(checked.out + checked.err, HasSubstr("spec.do.kill.target: unknown target \"All\""));

@@ -104,7 +104,7 @@ TEST_F(Files, CheckReadsTraceesPoliciesToo) {
   const auto both = Run({"check", "-f", right, wrong});
   EXPECT_EQ(both.exit_code, 1);
   EXPECT_EQ(both.output, wrong +
-                             ":6:10: Policy/b: rules[1].event: \"net_packet_dns\": there is no such event here: "
+                             ":6:3: Policy/b: rules[1].event: \"net_packet_dns\": there is no such event here: "
                              "packets' contents are not decoded\n");
   const auto one = Run({"check", "-f", right});
   EXPECT_EQ(one.exit_code, 0);

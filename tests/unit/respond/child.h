@@ -1,6 +1,7 @@
 // A child process of the test, and its record as the sensors would send it.
 #pragma once
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -35,15 +36,20 @@ inline std::uint64_t BirthOf(pid_t pid) {
 
 class Child {
  public:
-  // Runs `run` and then waits to be killed. The parent goes on when `run` is over.
+  // Runs `run` with no files open, and then waits to be killed. The parent goes on when `run` is over.
   explicit Child(const std::function<void()>& run = [] {}) {
     int ends[2];
     EXPECT_EQ(pipe(ends), 0);
     pid_ = fork();
     if (pid_ == 0) {
+      // Files of whoever started the test are no evidence of the child's.
+      dup2(ends[1], STDIN_FILENO);
+      const int none = open("/dev/null", O_RDWR);
+      dup2(none, STDOUT_FILENO);
+      dup2(none, STDERR_FILENO);
+      close_range(STDERR_FILENO + 1, ~0U, 0);
       run();
-      close(ends[0]);
-      close(ends[1]);
+      close(STDIN_FILENO);
       while (true) pause();
     }
     close(ends[1]);
