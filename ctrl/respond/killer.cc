@@ -34,7 +34,7 @@ std::uint64_t StartOf(const std::string& exec_id) {
 std::optional<ProcessInstance> Killer::Find(std::uint32_t pid, const std::string& exec_id) const {
   const std::uint64_t start_ns = StartOf(exec_id);
   if (sources_.tree == nullptr || start_ns == 0) return std::nullopt;
-  const auto living = sources_.tree->FindByPid(pid);
+  auto living = sources_.tree->FindByPid(pid);
   auto instance = living;
   for (int step = 0; step < kMostSteps && instance && instance->birth_ns == living->birth_ns; ++step) {
     if (instance->start_ns == start_ns) return living;

@@ -190,8 +190,7 @@ void Responder::Give(const EntryPtr& entry, const Noticed& noticed, const v1::Ev
   StatusOr<std::vector<Evidence>> evidence = std::vector<Evidence>();
   if (response.collect && !answer.dry_run) evidence = LookAt(answer);
   if (response.kill) Kill(answer);
-  if (response.collect && evidence.ok()) Collect(answer, *std::move(evidence));
-  if (response.collect && !evidence.ok()) End(answer, v1::Response::COLLECT, evidence.status(), answer.begun);
+  if (response.collect) Collect(answer, std::move(evidence));
   if (response.notify) Notify(answer);
 }
 
@@ -275,9 +274,9 @@ StatusOr<std::vector<Evidence>> Responder::LookAt(const Answer& answer) const {
   return OpenEvidence(handle, *answer.response().collect);
 }
 
-void Responder::Collect(Answer& answer, std::vector<Evidence> evidence) {
-  if (answer.dry_run) return End(answer, v1::Response::COLLECT, OkStatus(), answer.begun);
-  auto files = std::make_shared<std::vector<Evidence>>(std::move(evidence));
+void Responder::Collect(Answer& answer, StatusOr<std::vector<Evidence>> evidence) {
+  if (answer.dry_run || !evidence.ok()) return End(answer, v1::Response::COLLECT, evidence.status(), answer.begun);
+  auto files = std::make_shared<std::vector<Evidence>>(*std::move(evidence));
   auto own = std::make_shared<Answer>(answer);
   const bool pushed = copies_->Push([this, files, own] {
     v1::Event record = own->begun;

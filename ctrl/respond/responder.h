@@ -112,7 +112,7 @@ class Responder {
   void Quarantine(Answer& answer);
   void Capture(Answer& answer);
   void Kill(Answer& answer);
-  void Collect(Answer& answer, std::vector<Evidence> evidence);
+  void Collect(Answer& answer, StatusOr<std::vector<Evidence>> evidence);
   void Notify(Answer& answer);
   StatusOr<std::vector<Evidence>> LookAt(const Answer& answer) const;
   static void Count(const EntryPtr& entry, const v1::Response& response);

@@ -25,7 +25,8 @@ namespace sluice::telemetry {
 
 // Why packets are written.
 struct CaptureCause {
-  std::string kind;  // of a closed set, lower case, for names and metrics: "denied", "hook", "alert", "detection", "response"
+  // Of a closed set, lower case, for names and metrics: "denied", "hook", "alert", "detection", "response".
+  std::string kind;
   std::string text;  // for people, in the file
 };
 
