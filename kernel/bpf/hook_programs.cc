@@ -19,6 +19,7 @@
 #include "kernel/bpf/load_log.h"
 #include "kernel/bpf/map_size.h"
 #include "kernel/bpf/point_program.h"
+#include "kernel/bpf/program_copy.h"
 #include "kernel/bpf/running_processes.h"
 #include "kernel/bpf/system.h"
 #include "kernel/bpf/system_call.h"
@@ -193,10 +194,9 @@ StatusOr<AttachedPoint> HookPrograms::Attach(const HookPoint& point, bool return
   Attached& attached = (*found).second;
   if (attached.point != point)
     return InvalidError("point {} is attached to {}, not to {}", number, ToString(attached.point), ToString(point));
-  const Status done =
+  Status done =
       attached.number ? AttachSyscall(number, returns, &attached) : AttachFunction(number, returns, &attached);
-  if (done.ok() && is_new && point.kind == HookPoint::Kind::kRawTracepoint)
-    SL_RETURN_IF_ERROR(RunSyscallProgramsLast());
+  if (done.ok() && is_new && point.kind == HookPoint::Kind::kRawTracepoint) done = RunSyscallProgramsLast();
   if (done.ok()) return attached.how;
   if (is_new) (void)Detach(number);  // the first error says more
   return done;
@@ -420,9 +420,17 @@ Status HookPrograms::PutMark(std::uint32_t pid, std::uint32_t mark) const {
   return ErrnoError(errno, "map hook_exec_facts: mark process {}", pid);
 }
 
+// Before Linux 6.10 the kernel refuses a program that the tracepoint has already: one that is to run last, or whose
+// link has lost its last pin only just now. What is attached then is a copy.
 StatusOr<HookPrograms::Probe> HookPrograms::OpenTracepoint(const bpf_program* program) const {
   const char* const name = bpf_program__name(program);
   Fd link(bpf_raw_tracepoint_open(nullptr, bpf_program__fd(program)));
+  if (!link.valid() && errno == EEXIST) {
+    std::size_t size = 0;
+    const void* const file = hooks_bpf__elf_bytes(&size);
+    SL_ASSIGN_OR_RETURN(const Fd copy, LoadCopy(*skeleton_->obj, {static_cast<const std::byte*>(file), size}, name));
+    link = Fd(bpf_raw_tracepoint_open(nullptr, copy.get()));
+  }
   if (!link.valid()) return ErrnoError(errno, "attach {} to {}", name, bpf_program__section_name(program));
   return Pin(std::move(link), name);
 }

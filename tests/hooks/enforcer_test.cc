@@ -97,6 +97,23 @@ TEST_P(Enforcer, WhatIsLeftCanBeTakenAway) {
             kKilled);
 }
 
+// Each hook that is new on the tracepoint of all system calls comes behind the programs that see them, which then have
+// to be attached anew.
+TEST_P(Enforcer, RunsAfterEachHookThatIsNewOnTheTracepoint) {
+  ASSERT_TRUE(fixture().Apply(OpenPolicy("stays", "matchActions: [{action: Sigkill}]")).ok());
+  for (int round = 0; round < 3; ++round) {
+    const Status applied = ApplyWith("{action: NotifyEnforcer, argSig: 9}", "sys_dup");
+    ASSERT_TRUE(applied.ok()) << round << ": " << applied;
+    EXPECT_EQ(StatusOf(Dup), kKilled) << round;
+    EXPECT_EQ(StatusOf(Dup2), 0) << round;
+    EXPECT_EQ(StatusOfOpen(file()), kKilled) << round;
+    const Status removed = fixture().tables().Remove({.ns = "", .name = "enforcer"});
+    ASSERT_TRUE(removed.ok()) << round << ": " << removed;
+    EXPECT_EQ(StatusOf(Dup), 0) << round;
+    EXPECT_EQ(StatusOfOpen(file()), kKilled) << round;
+  }
+}
+
 // As many threads as a hostile workload likes leave something: none of them can make the kernel forget another one's.
 TEST_P(Enforcer, WhatIsLeftForOneThreadIsNotForgottenForOthers) {
   constexpr int kOthers = 1500;
