@@ -239,7 +239,10 @@ grpc::Status Service::ExplainOperation(grpc::ServerContext* context, const v1::E
   const auto view = sources_.controller->view();
   WorkloadPrograms programs(sources_.telemetry->processes());
   auto explanation = explain::ExplainOperation(
-      view->resources, sources_.constants.node(), *request,
+      view->resources,
+      {.name = sources_.constants.node(),
+       .labels = sources_.lsm != nullptr ? sources_.lsm->node().labels : std::nullopt},
+      *request,
       [&](const policy::ObjectName& workload, const std::string& path) { return programs.Find(workload, path); });
   if (!explanation.ok()) return ToGrpc(explanation.status());
   *reply = *std::move(explanation);

@@ -93,8 +93,8 @@ v1::PolicyRef RefTo(const lsm::Policy& policy, const lsm::Decision& decision) {
 
 class OperationAnswer {
  public:
-  OperationAnswer(const policy::ResourceMap& resources, const std::string& node, const From& from,
-                  const Request& request, v1::OperationExplanation* out)
+  OperationAnswer(const policy::ResourceMap& resources, const AskedNode& node, const From& from, const Request& request,
+                  v1::OperationExplanation* out)
       : resources_(resources), node_(node), from_(from), request_(request), out_(out) {}
 
   Status AskKubeArmor(const lsm::Operation& operation) {
@@ -134,11 +134,17 @@ class OperationAnswer {
   bool Selects(const policy::ResourceId& id, const lsm::Policy& policy) {
     if (from_.is_node) {
       const bool by_name = !policy.selection.hostnames.empty() || !policy.selection.hostname_pattern.empty();
-      if (policy.kind == lsm::Policy::Kind::kHost && by_name && node_.empty()) {
+      if (policy.kind == lsm::Policy::Kind::kHost && by_name && node_.name.empty()) {
         out_->add_notes(id.ToString() + " names nodes, and this node's name is not known: it is not evaluated");
         return false;
       }
-      return lsm::Selects(policy, lsm::NodeFacts{.hostname = node_, .labels = {}});
+      if (policy.kind == lsm::Policy::Kind::kHost && !policy.selection.labels.empty() && !node_.labels) {
+        out_->add_notes(id.ToString() +
+                        " is for nodes with certain labels, and those of this node are not known: it is not evaluated");
+        return false;
+      }
+      return lsm::Selects(policy,
+                          lsm::NodeFacts{.hostname = node_.name, .labels = node_.labels.value_or(policy::Labels())});
     }
     lsm::ContainerFacts facts{.ns = from_.name.ns, .labels = from_.labels, .container = request_.container()};
     if (lsm::Selects(policy, facts)) return true;
@@ -158,7 +164,7 @@ class OperationAnswer {
   }
 
   const policy::ResourceMap& resources_;
-  const std::string& node_;
+  const AskedNode& node_;
   const From& from_;
   const Request& request_;
   v1::OperationExplanation* const out_;
@@ -199,7 +205,7 @@ std::string ReasonOf(const v1::OperationExplanation& out) {
 
 }  // namespace
 
-StatusOr<v1::OperationExplanation> ExplainOperation(const policy::ResourceMap& resources, const std::string& node,
+StatusOr<v1::OperationExplanation> ExplainOperation(const policy::ResourceMap& resources, const AskedNode& node,
                                                     const Request& request, const FindProgram& find) {
   SL_ASSIGN_OR_RETURN(const From from, FindFrom(resources, request.from()));
   v1::OperationExplanation out;

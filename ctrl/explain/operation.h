@@ -3,6 +3,7 @@
 // for what `find` looks at.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "ctrl/explain/program_links.h"
@@ -10,10 +11,15 @@
 
 namespace sluice::explain {
 
+// The node that is asked about.
+struct AskedNode {
+  std::string name;                      // empty: not known, and host policies that name nodes are not evaluated
+  std::optional<policy::Labels> labels;  // nothing: likewise, those that select by other labels
+};
+
 // NotFound: a workload that is not known; InvalidArgument: a path that is not absolute, no operation, an end that is
-// neither a workload nor "node". `node`: this node's name; empty: not known, and host policies that name nodes are not
-// evaluated. `find` empty: paths are taken as they are.
-StatusOr<v1::OperationExplanation> ExplainOperation(const policy::ResourceMap& resources, const std::string& node,
+// neither a workload nor "node". `find` empty: paths are taken as they are.
+StatusOr<v1::OperationExplanation> ExplainOperation(const policy::ResourceMap& resources, const AskedNode& node,
                                                     const v1::ExplainOperationRequest& request,
                                                     const FindProgram& find = {});
 

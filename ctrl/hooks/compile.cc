@@ -5,6 +5,7 @@
 #include "kernel/bpf/tracing_files.h"
 #include "kernel/bpf/type_resolver.h"
 #include "kernel/hooks/program_files.h"
+#include "policy/resource/line_text.h"
 
 namespace sluice::hooks {
 namespace {
@@ -17,8 +18,6 @@ constexpr const char* kNamespaceFiles[] = {
 static_assert(std::size(kNamespaceFiles) == policy::tracing::kNamespaceTypeCount);
 
 }  // namespace
-
-std::string LineText(const policy::Place& place) { return place.line > 0 ? fmt::format("line {}: ", place.line) : ""; }
 
 policy::tracing::CompileOptions OptionsOfHost() {
   policy::tracing::CompileOptions options;

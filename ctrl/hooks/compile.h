@@ -12,9 +12,6 @@ namespace sluice::hooks {
 // Reads the host's namespaces. Knows this machine's numbers of system calls.
 policy::tracing::CompileOptions OptionsOfHost();
 
-// "line 7: ", for errors; empty for an object of an API server, which has no lines.
-std::string LineText(const policy::Place& place);
-
 // Reads the kernel's types and formats, and the programs that the policy names. Error: what is wrong, with the line of
 // the document, but not the policy's name.
 StatusOr<std::shared_ptr<const policy::tracing::CompiledPolicy>> Compile(

@@ -64,10 +64,10 @@ bool ContainerFollower::FindCgroups() {
 }
 
 void ContainerFollower::Tell() {
-  const Status told = options_.hooks->SetContainers(containers_);
+  const Status told = options_.tell(containers_);
   told_ = told.ok();
   const std::string problem = told.ok() ? "" : Message(told);
-  if (!told.ok() && problem != problem_) LogError("containers of hook policies: {}", problem);
+  if (!told.ok() && problem != problem_) LogError("containers of policies: {}", problem);
   problem_ = problem;
 }
 

@@ -1,11 +1,12 @@
-// Tells a HookController of the containers of this node as soon as their cgroups exist. A runtime names a container
-// before it makes its cgroup, and starts its first process some milliseconds after that.
-//   ContainerFollower follower({.hooks = &hooks});
+// Tells of the containers of this node as soon as their cgroups exist. A runtime names a container before it makes its
+// cgroup, and starts its first process some milliseconds after that.
+//   ContainerFollower follower({.tell = [&](const auto& all) { return hooks.SetContainers(all); }});
 //   follower.Set(containers);   // from any thread; returns at once
 #pragma once
 
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -13,14 +14,16 @@
 #include <thread>
 #include <vector>
 
-#include "ctrl/hooks/hook_controller.h"
+#include "base/status.h"
+#include "ctrl/hooks/local_subjects.h"
 
 namespace sluice::hooks {
 
 class ContainerFollower {
  public:
   struct Options {
-    HookController* hooks = nullptr;  // outlives this
+    // Takes all containers, on a thread of this class. After an error it is called again.
+    std::function<Status(const std::vector<LocalContainer>&)> tell;
     std::string cgroup_root = CgroupRoot();
     InodeOf inode = InodeOfFile;
     // How often the cgroups that do not exist yet are looked for: soon after a container is named, and later.

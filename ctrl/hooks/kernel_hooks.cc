@@ -1,6 +1,7 @@
 #include "ctrl/hooks/kernel_hooks.h"
 
 #include "ctrl/hooks/compile.h"
+#include "policy/resource/line_text.h"
 
 namespace sluice::hooks {
 

@@ -85,6 +85,11 @@ policy::ObjectName WorkloadOfKey(const std::string& key) {
   return {.ns = key.substr(0, name - 1), .name = key.substr(name, key.find('/', name) - name)};
 }
 
+bool IsContainerKey(const std::string& key) {
+  const std::size_t name = key.find('/');
+  return name != std::string::npos && key.find('/', name + 1) != std::string::npos;
+}
+
 bool IsSame(const Subject& one, const Subject& other) {
   return one.key == other.key && one.cgroups == other.cgroups && one.netns == other.netns &&
          one.endpoint == other.endpoint && one.facts.host == other.facts.host && one.facts.ns == other.facts.ns &&

@@ -39,6 +39,8 @@ std::vector<Subject> LocalSubjects(const policy::ResourceMap& resources, const B
 
 // The name of the workload of a subject with this key.
 policy::ObjectName WorkloadOfKey(const std::string& key);
+// Whether the subject is a container, and no workload as a whole.
+bool IsContainerKey(const std::string& key);
 
 bool IsSame(const Subject& one, const Subject& other);
 

@@ -107,10 +107,6 @@ bool CopyController(const JsonElement& metadata, YamlNode& to) {
   return fits;
 }
 
-bool IsTracing(Kind kind) {
-  return std::find(policy::kTracingKinds.begin(), policy::kTracingKinds.end(), kind) != policy::kTracingKinds.end();
-}
-
 // Another value means the default, as in KubeArmor: the namespace must not be lost for it.
 void CopyPostures(const JsonElement& annotations, YamlNode& to) {
   for (const char* name : policy::kPostureAnnotations) {
@@ -141,7 +137,8 @@ Tree CopyObject(Kind kind, const JsonElement& object, const std::optional<KubePo
     if (pod && !CopyController(*metadata, *copy)) return nullptr;
     AddTo(*root, "metadata", copy);
   }
-  if ((policy::IsPolicy(kind) || IsTracing(kind)) && !CopyField(object, "spec", *root)) return nullptr;
+  const bool is_policy = kind != Kind::kNamespace && kind != Kind::kPod;
+  if (is_policy && !CopyField(object, "spec", *root)) return nullptr;
   if (pod) {
     const bool is_finished = pod->phase == "Succeeded" || pod->phase == "Failed";
     if (!CopyPod(object, !pod->gave_up_ips || is_finished, *root)) return nullptr;
@@ -184,11 +181,10 @@ Status ParseRoot(const policy::Field& root, const std::vector<policy::KindParser
     case Kind::kTracingPolicy:
     case Kind::kTracingPolicyNamespaced:
     case Kind::kResponse:
-      return InvalidError("{}: this reader does not know the kind", policy::KindName(resource.id.kind));
     case Kind::kKubeArmorPolicy:
     case Kind::kKubeArmorHostPolicy:
     case Kind::kKubeArmorClusterPolicy:
-      return InvalidError("{}: it is not read from the API server", policy::KindName(resource.id.kind));
+      return InvalidError("{}: this reader does not know the kind", policy::KindName(resource.id.kind));
   }
   return OkStatus();
 }

@@ -53,7 +53,7 @@ struct KubeCondition {
 // Nothing: the object has no such condition.
 std::optional<KubeCondition> ReadCondition(const simdjson::dom::element& object, std::string_view type);
 
-// `kind`: not kWorkload. `more`: the parsers of kinds that another directory parses (policy/tracing). An error names
+// `kind`: not kWorkload. `more`: the parsers of kinds that another directory parses (policy/kinds). An error names
 // the object and the field, and all that is wrong, a line each:
 //   NetworkPolicy shop/db: spec.ingress[0].ports[0].endPort: 79 is below port 80
 StatusOr<std::shared_ptr<const KubeObject>> ConvertObject(policy::Kind kind, const simdjson::dom::element& object,

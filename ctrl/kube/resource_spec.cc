@@ -21,10 +21,16 @@ ResourceSpec SpecOf(policy::Kind kind) {
               .path = "/apis/cilium.io/v1alpha1/tracingpoliciesnamespaced"};
     case policy::Kind::kResponse:
       return {.name = "responses.sluice.dev", .path = "/apis/sluice.dev/v1alpha1/responses"};
-    case policy::Kind::kWorkload:
     case policy::Kind::kKubeArmorPolicy:
+      return {.name = "kubearmorpolicies.security.kubearmor.com",
+              .path = "/apis/security.kubearmor.com/v1/kubearmorpolicies"};
     case policy::Kind::kKubeArmorHostPolicy:
+      return {.name = "kubearmorhostpolicies.security.kubearmor.com",
+              .path = "/apis/security.kubearmor.com/v1/kubearmorhostpolicies"};
     case policy::Kind::kKubeArmorClusterPolicy:
+      return {.name = "kubearmorclusterpolicies.security.kubearmor.com",
+              .path = "/apis/security.kubearmor.com/v1/kubearmorclusterpolicies"};
+    case policy::Kind::kWorkload:
       break;
   }
   return {};

@@ -22,10 +22,9 @@ policy::Kind KindOf(policy::lsm::Policy::Kind kind) { return policy::kKubeArmorK
 static_assert(policy::kKubeArmorKinds[static_cast<std::size_t>(policy::lsm::Policy::Kind::kHost)] ==
               policy::Kind::kKubeArmorHostPolicy);
 
-std::vector<Subject> SubjectsOf(const LsmController::Change& change, const std::string& cgroup_root,
-                                const hooks::InodeOf& inode) {
+std::vector<Subject> SubjectsOf(std::vector<hooks::Subject> local) {
   std::vector<Subject> subjects;
-  for (hooks::Subject& one : hooks::LocalSubjects(change.resources, change.bindings, {}, cgroup_root, inode)) {
+  for (hooks::Subject& one : local) {
     subjects.push_back({.key = std::move(one.key), .cgroups = std::move(one.cgroups), .netns = std::move(one.netns)});
   }
   return subjects;
@@ -72,8 +71,8 @@ bool LsmController::MustDo(const policy::Resource& resource, const Change& chang
 }
 
 Status LsmController::CheckOne(const policy::lsm::Policy& policy) const {
-  SL_RETURN_IF_ERROR(CheckSelection(policy));
   SL_RETURN_IF_ERROR(policy::lsm::PeerPoliciesOf(policy).status());
+  SL_RETURN_IF_ERROR(CheckSelection(policy, node_));
   if (!NeedsKernel(policy)) return OkStatus();
   SL_RETURN_IF_ERROR(options_.check_kernel());
   const std::shared_ptr<const policy::lsm::Policy> alone(std::shared_ptr<void>(), &policy);
@@ -88,7 +87,8 @@ StatusOr<LsmController::Entries> LsmController::CheckAll(const Change& change) c
     Entry& entry = entries[resource->id];
     if (before != entries_.end()) entry = before->second;
     const bool is_wanted_already = before != entries_.end() && entry.wanted == resource->yaml;
-    if (is_wanted_already && (entry.problem.empty() || !change.refuses)) continue;
+    const bool is_tried_again = change.refuses || (entry.awaits && CheckSelection(*resource->lsm, node_).ok());
+    if (is_wanted_already && (entry.problem.empty() || !is_tried_again)) continue;
     const Status right = CheckOne(*resource->lsm);
     if (!right.ok() && MustDo(*resource, change)) return Annotate(right, resource->id.ToString());
     if (!right.ok() && (!is_wanted_already || entry.problem != Message(right))) {
@@ -97,18 +97,27 @@ StatusOr<LsmController::Entries> LsmController::CheckAll(const Change& change) c
     }
     entry.wanted = resource->yaml;
     entry.problem = right.ok() ? "" : Message(right);
+    entry.awaits = !right.ok() && !CheckSelection(*resource->lsm, node_).ok();
     if (right.ok()) entry.in_force = resource->lsm;
   }
   return entries;
 }
 
-// Tables that know a new workload come before the workload.
+// Tables that know a new workload or container come before it. Containers are subjects of their own from the first
+// policy on that selects some: if they were none again, their processes would be under no rules for a moment.
 Status LsmController::Put(const Change& change, const Entries& entries) {
   Policies policies;
   for (const auto& [id, entry] : entries) {
     if (entry.in_force) policies.emplace(id, entry.in_force);
   }
-  Workloads workloads = PoliciesOfWorkloads(change.resources, policies, options_.node);
+  const bool with_containers =
+      has_container_subjects_ ||
+      std::any_of(policies.begin(), policies.end(), [](const auto& one) { return SelectsContainers(*one.second); });
+  std::vector<hooks::Subject> local = hooks::LocalSubjects(
+      change.resources, change.bindings,
+      with_containers && node_.containers ? *node_.containers : std::vector<hooks::LocalContainer>(),
+      options_.cgroup_root, options_.inode);
+  Workloads workloads = PoliciesOfWorkloads(change.resources, local, policies, node_);
   const bool needs_kernel =
       std::any_of(policies.begin(), policies.end(), [](const auto& one) { return NeedsKernel(*one.second); });
   if (!enforcer_ && !needs_kernel) return OkStatus();
@@ -120,7 +129,8 @@ Status LsmController::Put(const Change& change, const Entries& entries) {
     SL_RETURN_IF_ERROR(enforcer_->Replace(compiled));
     workloads_ = std::move(workloads);
   }
-  std::vector<Subject> subjects = SubjectsOf(change, options_.cgroup_root, options_.inode);
+  std::vector<Subject> subjects = SubjectsOf(std::move(local));
+  has_container_subjects_ = with_containers;
   if (std::equal(subjects.begin(), subjects.end(), subjects_.begin(), subjects_.end(), IsSameSubject))
     return OkStatus();
   SL_RETURN_IF_ERROR(Annotate(enforcer_->SetSubjects(subjects), "tell the kernel's LSM programs the workloads"));
@@ -128,8 +138,9 @@ Status LsmController::Put(const Change& change, const Entries& entries) {
   return OkStatus();
 }
 
-Status LsmController::EnforceNow(const Change& change) {
-  if (IsAsBefore(change)) return OkStatus();
+Status LsmController::EnforceNow(const Change& change) { return IsAsBefore(change) ? OkStatus() : EnforceAll(change); }
+
+Status LsmController::EnforceAll(const Change& change) {
   SL_ASSIGN_OR_RETURN(Entries entries, CheckAll(change));
   if (const Status put = Put(change, entries); !put.ok()) {
     if (change.refuses) return Annotate(put, "KubeArmor policies");
@@ -145,15 +156,54 @@ Status LsmController::EnforceNow(const Change& change) {
   }
   entries_ = std::move(entries);
   enforced_ = change.resources;
-  // If nothing can be loaded, what is left of the agent before is better than nothing.
+  bindings_ = change.bindings;
+  EndEarlierOnceKnown(change.refuses);
+  return OkStatus();
+}
+
+// If nothing can be loaded, what is left of the agent before is better than nothing.
+void LsmController::EndEarlierOnceKnown(bool at_once) {
+  const bool awaits =
+      std::any_of(entries_.begin(), entries_.end(), [](const auto& entry) { return entry.second.awaits; });
   const bool all_in_force =
       std::all_of(entries_.begin(), entries_.end(), [](const auto& entry) { return entry.second.problem.empty(); });
   if (enforcer_) {
-    EndEarlier([this] { return enforcer_->EndEarlier(); });
+    if (at_once || !awaits) EndEarlier([this] { return enforcer_->EndEarlier(); });
   } else if (all_in_force) {
     EndEarlier(options_.end_earlier);
   }
-  return OkStatus();
+}
+
+// After an error, what is known is what is in force, so that the next call does it again.
+Status LsmController::SetContainers(std::vector<hooks::LocalContainer> containers) {
+  const std::lock_guard lock(mutex_);
+  if (node_.containers == containers) return OkStatus();
+  auto before = std::exchange(node_.containers, std::move(containers));
+  Status followed = FollowNode();
+  if (!followed.ok()) node_.containers = std::move(before);
+  return followed;
+}
+
+Status LsmController::SetNodeLabels(policy::Labels labels) {
+  const std::lock_guard lock(mutex_);
+  if (node_.labels == labels) return OkStatus();
+  auto before = std::exchange(node_.labels, std::move(labels));
+  Status followed = FollowNode();
+  if (!followed.ok()) node_.labels = std::move(before);
+  return followed;
+}
+
+// Without policies nothing depends on it; and none may only mean that those that are wanted could not be enforced yet.
+Status LsmController::FollowNode() {
+  if (!has_begun_ || entries_.empty()) return OkStatus();
+  const policy::ResourceMap resources = enforced_;
+  const hooks::Bindings bindings = bindings_;
+  return EnforceAll({.resources = resources, .bindings = bindings});
+}
+
+NodeInfo LsmController::node() const {
+  const std::lock_guard lock(mutex_);
+  return node_;
 }
 
 void LsmController::EndEarlier(const std::function<Status()>& end) {
@@ -168,14 +218,26 @@ Status LsmController::Check(const Change& change) const {
   return CheckAll(change).status();
 }
 
+std::map<ResourceId, std::string> LsmController::problems() const {
+  const std::lock_guard lock(mutex_);
+  std::map<ResourceId, std::string> problems;
+  for (const auto& [id, entry] : entries_) {
+    if (!entry.problem.empty()) problems.emplace(id, entry.problem);
+  }
+  return problems;
+}
+
 LsmReports LsmController::reports() const {
   const std::lock_guard lock(mutex_);
   LsmReports reports;
   for (const auto& [id, entry] : entries_) reports[id].problem = entry.problem;
   for (const auto& workload : workloads_) {
     for (const auto& policy : workload.policies) {
-      if (const auto report = reports.find({KindOf(policy->kind), policy->name}); report != reports.end())
-        report->second.workloads.push_back(workload.key);
+      const auto report = reports.find({KindOf(policy->kind), policy->name});
+      if (report == reports.end()) continue;
+      const std::string name = workload.key.empty() ? "" : hooks::WorkloadOfKey(workload.key).ToString();
+      std::vector<std::string>& names = report->second.workloads;
+      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
     }
   }
   if (!enforcer_) return reports;

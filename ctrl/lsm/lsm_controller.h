@@ -2,7 +2,8 @@
 //
 // All of them are one set of tables, which changes in one step. A policy that cannot be enforced stops no other: it is
 // refused if the change asked for it, else it is in error, its earlier version stays in force, and it is tried again
-// with the next change that may be refused. The kernel's side is opened when the first policy comes that needs it.
+// with the next change that may be refused, or when what it asks of the node is known. The kernel's side is opened when
+// the first policy comes that needs it.
 // Thread-safe.
 //   LsmController lsm({.check_kernel = CheckKernel, .open = ..., .node = "n1"});
 //   SL_RETURN_IF_ERROR(lsm.Enforce({.resources = resources, .bindings = found, .refuses = true}));
@@ -57,24 +58,37 @@ class LsmController {
   // The error of such a change, as far as it can be known without changing the kernel.
   Status Check(const Change& change) const;
 
+  // What is known of this node beside its workloads. Until it is known, a policy that needs it is refused or in error;
+  // and what an earlier agent left in force is ended only then, or by a change that may be refused. Error: the kernel's
+  // tables could not be changed; call again.
+  Status SetContainers(std::vector<hooks::LocalContainer> containers);  // all of them
+  Status SetNodeLabels(policy::Labels labels);
+  NodeInfo node() const;
+
   // Of all wanted policies.
   LsmReports reports() const;
+  // Why policies are in error, without a look at the kernel.
+  std::map<policy::ResourceId, std::string> problems() const;
 
  private:
   struct Entry {
     std::string wanted;                                   // its document
     std::string problem;                                  // why that is not in force
+    bool awaits = false;                                  // that something about the node is not known yet
     std::shared_ptr<const policy::lsm::Policy> in_force;  // null: nothing; may be an earlier document
   };
   using Entries = std::map<policy::ResourceId, Entry>;
   using Workloads = std::vector<policy::lsm::WorkloadPolicies>;
 
   Status EnforceNow(const Change& change);
+  Status EnforceAll(const Change& change);
+  Status FollowNode();
   bool IsAsBefore(const Change& change) const;
   bool MustDo(const policy::Resource& resource, const Change& change) const;
   Status CheckOne(const policy::lsm::Policy& policy) const;
   StatusOr<Entries> CheckAll(const Change& change) const;
   Status Put(const Change& change, const Entries& entries);
+  void EndEarlierOnceKnown(bool at_once);
   void EndEarlier(const std::function<Status()>& end);
 
   const Options options_;
@@ -83,9 +97,12 @@ class LsmController {
   std::optional<std::pair<policy::ResourceMap, hooks::Bindings>> noted_;  // before that
   std::unique_ptr<LsmEnforcer> enforcer_;                                 // null: not opened
   Entries entries_;
-  Workloads workloads_;            // as the kernel has them
-  std::vector<Subject> subjects_;  // likewise
-  policy::ResourceMap enforced_;   // the wanted resources of the last call that was not refused
+  Workloads workloads_;                  // as the kernel has them
+  std::vector<Subject> subjects_;        // likewise
+  bool has_container_subjects_ = false;  // once there are some, there always are
+  NodeInfo node_{.name = options_.node, .labels = {}, .containers = {}};
+  policy::ResourceMap enforced_;  // the wanted resources of the last call that was not refused
+  hooks::Bindings bindings_;      // of that call
   bool ended_earlier_ = false;
 };
 

@@ -9,7 +9,18 @@
 namespace sluice::client {
 namespace {
 
-StatusOr<v1::OperationExplanation> AskFiles(const OperationContext& context, const std::string& node,
+explain::AskedNode NodeOf(const OperationOptions& options) {
+  explain::AskedNode node{.name = options.node, .labels = {}};
+  if (options.node_labels.empty()) return node;
+  node.labels.emplace();
+  for (const std::string& label : options.node_labels) {
+    const std::size_t equals = label.find('=');  // checked
+    (*node.labels)[label.substr(0, equals)] = label.substr(equals + 1);
+  }
+  return node;
+}
+
+StatusOr<v1::OperationExplanation> AskFiles(const OperationContext& context, const explain::AskedNode& node,
                                             v1::ExplainOperationRequest request) {
   SL_ASSIGN_OR_RETURN(const auto files, InFiles(ReadAll(context.resources)));
   const OfflineResources read = ReadOffline(files, context.resources);
@@ -43,6 +54,16 @@ void AddOperationOptions(CLI::App& verb, OperationOptions& options) {
   verb.add_flag("--terminal", options.terminal, "with --exec or --open: the process has a terminal");
   verb.add_option("--node", options.node,
                   "with --resources and --from node: the node's name, for policies that name nodes");
+  verb.add_option("--node-label", options.node_labels,
+                  "with --resources and --from node: a label of the node, for policies that select nodes by labels; "
+                  "repeatable")
+      ->check(
+          [](const std::string& text) {
+            const std::size_t equals = text.find('=');
+            return equals != std::string::npos && equals != 0 ? "" : "expected KEY=VALUE, not " + text;
+          },
+          "KEY=VALUE")
+      ->allow_extra_args(false);
 }
 
 StatusOr<ExitCode> ExplainOperation(const AgentAddress& server, const OperationOptions& options,
@@ -66,7 +87,7 @@ StatusOr<ExitCode> ExplainOperation(const AgentAddress& server, const OperationO
   }
   SL_ASSIGN_OR_RETURN(const v1::OperationExplanation explanation, context.resources.paths.empty()
                                                                       ? Client(server).ExplainOperation(request)
-                                                                      : AskFiles(context, options.node, request));
+                                                                      : AskFiles(context, NodeOf(options), request));
   if (context.output == "json") {
     SL_ASSIGN_OR_RETURN(const std::string json, telemetry::ToJson(explanation));
     SL_RETURN_IF_ERROR(WriteOut(json + "\n"));

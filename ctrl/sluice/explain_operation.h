@@ -20,7 +20,8 @@ struct OperationOptions {
   std::uint32_t uid = 0;
   std::uint32_t owner = 0;
   bool terminal = false;
-  std::string node;  // offline only
+  std::string node;                      // offline only
+  std::vector<std::string> node_labels;  // likewise, KEY=VALUE
 
   bool asked() const { return !exec.empty() || !open.empty(); }
 };

@@ -228,9 +228,14 @@ Status Agent::StartKubernetes() {
              service_names_.Set(*table);
              return services_->Set(std::move(table));
            },
-       .set_node_labels = [this](const auto& labels) { return hook_policies_->SetNodeLabels(labels); },
+       .set_node_labels = [this](const auto& labels) { return SetNodeLabels(labels); },
        .set_containers = [this](const auto& all) { SetContainers(all); },
-       .hook_problems = [this] { return hook_policies_->controller()->problems(); }},
+       .policy_problems =
+           [this] {
+             PolicyProblems problems = hook_policies_->controller()->problems();
+             problems.merge(lsm_policies_->controller()->problems());
+             return problems;
+           }},
       controller_.get(), &container_names_);
   if (!started.ok()) return Annotate(started.status(), "--kube");
   kubernetes_ = *std::move(started);
@@ -243,30 +248,45 @@ void Agent::FollowKubernetes(bool has_changed) {
   kubernetes_->Follow();
 }
 
+// Those of the command line go before.
+Status Agent::SetNodeLabels(policy::Labels labels) {
+  for (const auto& [key, value] : options_.node_labels) labels[key] = value;
+  Status set = hook_policies_->controller()->SetNodeLabels(labels);
+  set.Update(lsm_policies_->controller()->SetNodeLabels(std::move(labels)));
+  return set;
+}
+
 void Agent::SetContainers(const std::vector<cri::Container>& containers) {
-  hook_policies_->SetContainers(containers);
+  std::vector<hooks::LocalContainer> local;
   std::vector<detect::ContainerFacts::Listed> listed;
+  local.reserve(containers.size());
   listed.reserve(containers.size());
   for (const cri::Container& one : containers) {
+    local.push_back({.id = one.id, .name = one.name, .repository = one.repository, .cgroup = one.cgroup});
     listed.push_back(
         {.id = one.id, .name = one.name, .pod = one.pod, .pod_uid = one.pod_uid, .repository = one.repository});
   }
+  container_follower_->Set(std::move(local));
   container_facts_.Set(listed);
 }
 
 void Agent::MakeController() {
-  hook_policies_ = std::make_unique<HookPolicies>(HookPolicies::Options{.bpf_root = options_.bpf_root,
-                                                                        .node = node_name_,
-                                                                        .admin_calls = helper_,
-                                                                        .datapath = datapath_.get(),
-                                                                        .node_labels = options_.node_labels,
-                                                                        .asks_kubernetes = options_.kube != "off"});
+  hook_policies_ = std::make_unique<HookPolicies>(HookPolicies::Options{
+      .bpf_root = options_.bpf_root, .node = node_name_, .admin_calls = helper_, .datapath = datapath_.get()});
   lsm_policies_ = std::make_unique<LsmPolicies>(LsmPolicies::Options{
       .bpf_root = options_.bpf_root, .node = node_name_, .labels = [this](const policy::ObjectName& name) {
         const auto view = controller_->view();
         const policy::ResourceId id{policy::Kind::kWorkload, name};
         return view->resources.contains(id) ? view->resources.at(id).workload->labels : policy::Labels();
       }});
+  container_follower_ =
+      std::make_unique<hooks::ContainerFollower>(hooks::ContainerFollower::Options{.tell = [this](const auto& all) {
+        Status told = hook_policies_->controller()->SetContainers(all);
+        told.Update(lsm_policies_->controller()->SetContainers(all));
+        return told;
+      }});
+  // Without an API server the node has no other labels. Before Begin they are only noted, and cannot fail.
+  if (options_.kube == "off" && !options_.node_labels.empty()) SetNodeLabels({}).IgnoreError();
   controller_ = std::make_unique<reconcile::Controller>(
       datapath_.get(), reconcile::Node::Real([this](int netns_fd) { return helper_->SocketIn(netns_fd); }),
       [this](const reconcile::StateChange& change, const std::function<Status()>& enforce) {
@@ -489,6 +509,7 @@ Status Agent::StartTetragonApi() {
   return OkStatus();
 }
 
+// As StartTetragonApi.
 Status Agent::StartHubble() {
   if (options_.hubble.addresses.empty()) return OkStatus();
   hubble::HubbleSources sources{

@@ -12,6 +12,7 @@
 
 #include "ctrl/api/server.h"
 #include "ctrl/api/service.h"
+#include "ctrl/hooks/container_follower.h"
 #include "ctrl/hubble/hubble_api.h"
 #include "ctrl/kubearmor/log_service.h"
 #include "ctrl/rights/helper.h"
@@ -56,7 +57,8 @@ class Agent {
   Status OpenDatapath();
   Status LookAtHost();
   void MakeController();
-  void SetContainers(const std::vector<cri::Container>& containers);
+  Status SetNodeLabels(policy::Labels labels);                        // those of the API server
+  void SetContainers(const std::vector<cri::Container>& containers);  // all that the runtime has; returns at once
   Status StartKubernetes();
   void FollowKubernetes(bool has_changed);
   void MakeTelemetry();
@@ -96,7 +98,8 @@ class Agent {
   std::unique_ptr<HookPolicies> hook_policies_;  // before the controller, which uses it, and the packet path's keeper
   std::unique_ptr<datapath::BpfDatapath> datapath_;
   std::unique_ptr<net::NetlinkMonitor> monitor_;
-  std::unique_ptr<LsmPolicies> lsm_policies_;  // before the controller, which uses it
+  std::unique_ptr<LsmPolicies> lsm_policies_;                     // before the controller, which uses it
+  std::unique_ptr<hooks::ContainerFollower> container_follower_;  // its thread calls the controllers of both
   std::unique_ptr<reconcile::Controller> controller_;
   std::unique_ptr<Closer> closer_;
   telemetry::ContainerNames container_names_;

@@ -18,11 +18,7 @@ HookPolicies::HookPolicies(Options options)
                              options_.admin_calls != nullptr ? *options_.admin_calls : bpf::OwnAdminCalls());
                        },
                    .end_earlier = [root = options_.bpf_root] { return bpf::EndOtherHooks(bpf::PinLayout(root), ""); },
-                   .waits = true}) {
-  // Before Begin this is only noted, and cannot fail.
-  if (!options_.asks_kubernetes && !options_.node_labels.empty())
-    controller_.SetNodeLabels(options_.node_labels).IgnoreError();
-}
+                   .waits = true}) {}
 
 Status HookPolicies::Begin(telemetry::Telemetry* telemetry) {
   {
@@ -63,19 +59,6 @@ StatusOr<std::unique_ptr<hooks::HookEnforcer>> HookPolicies::Open() {
     LogError("hook policies are enforced, but their events are not seen: {}", Message(events.status()));
   }
   return kernel;
-}
-
-void HookPolicies::SetContainers(const std::vector<cri::Container>& containers) {
-  std::vector<hooks::LocalContainer> local;
-  local.reserve(containers.size());
-  for (const cri::Container& one : containers)
-    local.push_back({.id = one.id, .name = one.name, .repository = one.repository, .cgroup = one.cgroup});
-  containers_.Set(std::move(local));
-}
-
-Status HookPolicies::SetNodeLabels(policy::Labels labels) {
-  for (const auto& [key, value] : options_.node_labels) labels[key] = value;
-  return controller_.SetNodeLabels(std::move(labels));
 }
 
 telemetry::HookRecordNumbers HookPolicies::RecordNumbers() const {

@@ -6,8 +6,6 @@
 #include <mutex>
 #include <string>
 
-#include "ctrl/cri/sandbox_watch.h"
-#include "ctrl/hooks/container_follower.h"
 #include "ctrl/hooks/hook_controller.h"
 #include "ctrl/sluiced/hook_events.h"
 #include "kernel/datapath/bpf_datapath.h"
@@ -22,8 +20,6 @@ class HookPolicies {
     std::string node;
     const bpf::AdminCalls* admin_calls = nullptr;
     datapath::BpfDatapath* datapath = nullptr;
-    policy::Labels node_labels;    // given by the command line: they are added to those of the API server
-    bool asks_kubernetes = false;  // false: the node has no other labels
   };
   // What the options point to outlives it.
   explicit HookPolicies(Options options);
@@ -37,10 +33,6 @@ class HookPolicies {
   // Events are read no more. What is in force stays; nothing new is loaded.
   void Stop();
 
-  // What the container runtime and the API server tell.
-  void SetContainers(const std::vector<cri::Container>& containers);  // all of them; returns at once
-  Status SetNodeLabels(policy::Labels labels);
-
   std::vector<telemetry::HookPolicyNumbers> Numbers() const;
   telemetry::HookRecordNumbers RecordNumbers() const;
 
@@ -50,10 +42,9 @@ class HookPolicies {
   const Options options_;
   hooks::HookController controller_;
   mutable std::mutex mutex_;
-  telemetry::Telemetry* telemetry_ = nullptr;                     // by mutex_; null: before Begin, and after Stop
-  hooks::KernelHooks* kernel_ = nullptr;                          // by mutex_; what the controller has opened
-  std::unique_ptr<HookEvents> events_;                            // by mutex_; reads it
-  hooks::ContainerFollower containers_{{.hooks = &controller_}};  // last: its thread calls the controller
+  telemetry::Telemetry* telemetry_ = nullptr;  // by mutex_; null: before Begin, and after Stop
+  hooks::KernelHooks* kernel_ = nullptr;       // by mutex_; what the controller has opened
+  std::unique_ptr<HookEvents> events_;         // by mutex_; reads it
 };
 
 }  // namespace sluice

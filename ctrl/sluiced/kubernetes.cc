@@ -24,15 +24,17 @@ constexpr Kind kKinds[] = {Kind::kNamespace,
                            Kind::kSluiceClusterNetworkPolicy,
                            Kind::kTracingPolicy,
                            Kind::kTracingPolicyNamespaced,
+                           Kind::kKubeArmorPolicy,
+                           Kind::kKubeArmorHostPolicy,
+                           Kind::kKubeArmorClusterPolicy,
                            Kind::kResponse};
 // Policies in error that Events tell of at a time.
-constexpr std::size_t kMaxHookProblems = 16;
+constexpr std::size_t kMaxPolicyProblems = 16;
 constexpr char kNode[] = "node";               // as kube::NodeSpec names it
 constexpr std::size_t kMaxWritesWaiting = 64;  // in the client's queues, for the sake of policies
 
-bool IsTracing(Kind kind) {
-  return std::find(policy::kTracingKinds.begin(), policy::kTracingKinds.end(), kind) != policy::kTracingKinds.end();
-}
+// Of hooks, and KubeArmor's: other agents' kinds, whose objects have no status of ours.
+bool IsOfKernel(Kind kind) { return kind != Kind::kNamespace && kind != Kind::kPod && !policy::IsPolicy(kind); }
 
 StatusOr<kube::ApiConfig> ReadConfig(const std::string& kube) {
   return kube == "in-cluster" ? kube::InClusterConfig() : kube::ReadKubeconfig(kube);
@@ -66,7 +68,7 @@ notice::SeenPolicy ToSeenPolicy(Kind kind, const kube::ObjectMeta& meta, const s
   notice::SeenPolicy seen{.about = RefOf(kind, {meta.key.ns, meta.key.name}, meta.uid),
                           .generation = meta.generation,
                           .resource_version = meta.resource_version,
-                          .has_status = kind != Kind::kNetworkPolicy && !IsTracing(kind)};
+                          .has_status = kind != Kind::kNetworkPolicy && !IsOfKernel(kind)};
   if (!refused.ok()) seen.refused = Message(refused);
   if (!seen.has_status) return seen;
   if (auto enforced = kube::ReadCondition(object, "Enforced")) {
@@ -146,7 +148,7 @@ StatusOr<kube::Converted> Kubernetes::Convert(const kube::ResourceSpec& spec, co
   const Kind kind = kinds_.at(spec.name);
   static const auto kParsers = policy::MoreKinds(policy::tracing::Reading::kCompiled);
   auto converted = kube::ConvertObject(kind, object, kParsers);
-  if (policy::IsPolicy(kind) || IsTracing(kind)) {
+  if (policy::IsPolicy(kind) || IsOfKernel(kind)) {
     policy_notices_.See(ToSeenPolicy(kind, meta, object, converted.status()), std::chrono::steady_clock::now());
   }
   return converted;
@@ -181,15 +183,15 @@ void Kubernetes::ApplyResources(Kind kind, const kube::Batch& batch) {
       resources_.insert_or_assign(object.resource.id, object.resource);
       containers_.SetPod(object);
       if (object.pod) nodes_of_pods_.Put(change.meta.uid, object.pod->node);
-      if (IsTracing(kind)) uids_of_hook_policies_[object.resource.id] = change.meta.uid;
+      if (IsOfKernel(kind)) uids_of_kernel_policies_[object.resource.id] = change.meta.uid;
     } else if (change.kind == kube::Change::Kind::kDelete) {
       resources_.erase({kind, {change.meta.key.ns, change.meta.key.name}});
       if (kind == Kind::kPod) {
         nodes_of_pods_.Remove(change.meta.uid);
         containers_.RemovePod({change.meta.key.ns, change.meta.key.name});
       }
-      uids_of_hook_policies_.erase({kind, {change.meta.key.ns, change.meta.key.name}});
-      if (policy::IsPolicy(kind) || IsTracing(kind)) policy_notices_.Forget(policy::KindApiVersion(kind), change.meta);
+      uids_of_kernel_policies_.erase({kind, {change.meta.key.ns, change.meta.key.name}});
+      if (policy::IsPolicy(kind) || IsOfKernel(kind)) policy_notices_.Forget(policy::KindApiVersion(kind), change.meta);
     }
   }
 }
@@ -348,17 +350,17 @@ std::vector<notice::NodeProblem> Kubernetes::Problems(const Status& followed) {
              "The agent of node {} cannot enforce on it: {}. {}", options_.node_name, why,
              view->open.contains(name) ? "It is open: no policy holds for it." : "It is closed: no packet passes.")});
   }
-  AddHookProblems(*view, &problems);
+  AddPolicyProblems(*view, &problems);
   return problems;
 }
 
 // The message names no node: an Event's name is made of it, so that a thousand nodes that lack the same thing make one.
-void Kubernetes::AddHookProblems(const reconcile::View& view, std::vector<notice::NodeProblem>* problems) const {
+void Kubernetes::AddPolicyProblems(const reconcile::View& view, std::vector<notice::NodeProblem>* problems) const {
   std::size_t added = 0;
-  for (const auto& [id, why] : options_.hook_problems ? options_.hook_problems() : HookProblems()) {
-    const auto uid = uids_of_hook_policies_.find(id);
-    if (uid == uids_of_hook_policies_.end() || view.desired.SourceOf(id) != reconcile::Source::kKubernetes) continue;
-    if (++added > kMaxHookProblems) break;
+  for (const auto& [id, why] : options_.policy_problems ? options_.policy_problems() : PolicyProblems()) {
+    const auto uid = uids_of_kernel_policies_.find(id);
+    if (uid == uids_of_kernel_policies_.end() || view.desired.SourceOf(id) != reconcile::Source::kKubernetes) continue;
+    if (++added > kMaxPolicyProblems) break;
     problems->push_back({.about = RefOf(id.kind, id.name, uid->second),
                          .reason = "PolicyNotEnforced",
                          .message = fmt::format(

@@ -31,7 +31,7 @@
 
 namespace sluice {
 
-using HookProblems = std::map<policy::ResourceId, std::string>;
+using PolicyProblems = std::map<policy::ResourceId, std::string>;
 
 struct KubernetesOptions {
   std::string kube;        // "in-cluster", or the path of a kubeconfig file
@@ -46,8 +46,8 @@ struct KubernetesOptions {
   std::function<Status(const policy::Labels&)> set_node_labels;
   // Takes the containers of the runtime after each change, on a thread of this class. Must not block. May be empty.
   std::function<void(const std::vector<cri::Container>&)> set_containers;
-  // Why hook policies are in error. May be empty.
-  std::function<HookProblems()> hook_problems;
+  // Why hook policies and KubeArmor policies are in error. May be empty.
+  std::function<PolicyProblems()> policy_problems;
 };
 
 class Kubernetes final : private kube::Sink {
@@ -102,7 +102,7 @@ class Kubernetes final : private kube::Sink {
   void SendNotices(const Status& followed);
   std::vector<notice::NodeProblem> Problems(const Status& followed);
   // With mutex_ held.
-  void AddHookProblems(const reconcile::View& view, std::vector<notice::NodeProblem>* problems) const;
+  void AddPolicyProblems(const reconcile::View& view, std::vector<notice::NodeProblem>* problems) const;
   // Called by the threads of the CNI server.
   Status AddPod(const pods::ToldSandbox& told, pods::CniServer::Time deadline);
   Status CheckPod(const cni::Attachment& one) const;
@@ -117,12 +117,12 @@ class Kubernetes final : private kube::Sink {
   std::string server_;
   std::map<std::string, policy::Kind> kinds_;  // by the name of the ResourceSpec
   std::mutex mutex_;
-  policy::ResourceMap resources_;                                    // by mutex_
-  notice::NodesOfPods nodes_of_pods_;                                // by mutex_
-  std::map<policy::ResourceId, std::string> uids_of_hook_policies_;  // by mutex_
-  std::shared_ptr<const policy::ServiceNode> node_;                  // by mutex_; null: not read yet
-  bool complete_ = false;                                            // everything was read once
-  std::string problem_;                                              // of the last Follow; logged already
+  policy::ResourceMap resources_;                                      // by mutex_
+  notice::NodesOfPods nodes_of_pods_;                                  // by mutex_
+  std::map<policy::ResourceId, std::string> uids_of_kernel_policies_;  // by mutex_
+  std::shared_ptr<const policy::ServiceNode> node_;                    // by mutex_; null: not read yet
+  bool complete_ = false;                                              // everything was read once
+  std::string problem_;                                                // of the last Follow; logged already
   // By Follow.
   std::chrono::steady_clock::time_point look_at_pods_at_;     // even without an event
   std::shared_ptr<const policy::ServiceTable> services_set_;  // that was taken

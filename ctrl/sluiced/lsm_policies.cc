@@ -29,8 +29,7 @@ telemetry::AlertReader::Options ReaderOptions(lsm::LsmStore* store, telemetry::P
   options.subject = [store](std::uint32_t subject) -> std::optional<policy::ObjectName> {
     const std::string key = store->KeyOf(subject);
     if (key.empty()) return std::nullopt;
-    const std::size_t slash = key.find('/');
-    return policy::ObjectName{.ns = key.substr(0, slash), .name = key.substr(slash + 1)};
+    return hooks::WorkloadOfKey(key);
   };
   options.labels = std::move(labels);
   if (sensor != nullptr) options.catch_up = [sensor] { sensor->CatchUp(kCatchUpAlerts); };

@@ -29,7 +29,7 @@ struct CompileOptions {
   std::optional<std::uint32_t> (*syscall_number)(std::string_view name) = nullptr;
 };
 
-// InvalidArgument: the first rule that cannot be enforced, as "policy shop/p, line 12:
+// InvalidArgument: the first rule that cannot be enforced, as "policy shop/p: line 12:
 // spec.syscalls.matchPaths[0].syscall: ...". ResourceExhausted: what there is too much of.
 StatusOr<std::shared_ptr<const Compiled>> Compile(const std::vector<WorkloadPolicies>& workloads,
                                                   const CompileOptions& options);

@@ -7,6 +7,7 @@
 
 #include "policy/lsm/compile_tables.h"
 #include "policy/lsm/order.h"
+#include "policy/resource/line_text.h"
 #include "policy/resource/merged_directories.h"
 
 namespace sluice::policy::lsm {
@@ -109,8 +110,7 @@ struct Entry {
 
 Status RuleError(const Entry& entry, absl::StatusCode code, std::string_view what) {
   const Rule& rule = *entry.candidate.rule;
-  return MakeError(code, "policy {}, line {}: {}: {}", entry.policy->name.ToString(), rule.place.line, rule.field,
-                   what);
+  return MakeError(code, "policy {}: {}{}: {}", entry.policy->name.ToString(), LineText(rule.place), rule.field, what);
 }
 
 class ProfileCompiler {

@@ -5,6 +5,7 @@
 
 #include "bpf/abi/policy.h"
 #include "policy/lsm/match.h"
+#include "policy/resource/line_text.h"
 
 namespace sluice::policy::lsm {
 namespace {
@@ -15,7 +16,7 @@ constexpr std::size_t kMaxSelectors = 64;
 
 template <typename... A>
 Status CannotEnforce(const Rule& rule, fmt::format_string<A...> format, A&&... args) {
-  return MakeError(absl::StatusCode::kFailedPrecondition, "line {}: {}: {}", rule.place.line, rule.field,
+  return MakeError(absl::StatusCode::kFailedPrecondition, "{}{}: {}", LineText(rule.place), rule.field,
                    fmt::format(format, std::forward<A>(args)...));
 }
 
@@ -172,6 +173,11 @@ StatusOr<std::shared_ptr<const PeerPolicies>> PeerPoliciesOf(const Policy& polic
   if (policy.peers.empty()) return std::shared_ptr<const PeerPolicies>();
   if (policy.kind == Policy::Kind::kHost) {
     return CannotEnforce(policy.peers.front().rule, "the packet path has rules for pods only: use a KubeArmorPolicy");
+  }
+  if (!policy.selection.containers.empty()) {
+    return CannotEnforce(policy.peers.front().rule,
+                         "the packet path has rules for whole pods: leave kubearmor.io/container.name out, or write "
+                         "another policy for the peers");
   }
   auto peers = std::make_shared<PeerPolicies>();
   SL_ASSIGN_OR_RETURN(peers->audit, PoliciesWith(policy, false));

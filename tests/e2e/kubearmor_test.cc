@@ -327,8 +327,34 @@ TEST_F(KubeArmorKernel, WhatCannotBeKnownIsRefused) {
       "{apiVersion: security.kubearmor.com/v1, kind: KubeArmorPolicy, metadata: {name: c, namespace: shop}, spec: "
       "{selector: {matchLabels: {kubearmor.io/container.name: web}}, presets: [{name: exec}]}}");
   EXPECT_EQ(refused.exit_code, 1);
-  EXPECT_THAT(refused.err, HasSubstr("KubeArmorPolicy shop/c: kubearmor.io/container.name: this version of Sluice does "
-                                     "not know which container"));
+  EXPECT_THAT(refused.err, HasSubstr("KubeArmorPolicy shop/c: kubearmor.io/container.name: no container runtime has "
+                                     "told this agent of its containers"));
+}
+
+TEST_F(KubeArmorKernel, APolicyForHostsSelectsThemByTheirLabels) {
+  const std::string policy = fmt::format(
+      "{{apiVersion: security.kubearmor.com/v1, kind: KubeArmorHostPolicy, metadata: {{name: h}}, spec: "
+      "{{nodeSelector: "
+      "{{matchLabels: {{zone: a}}}}, file: {{matchPaths: [{{path: {}}}]}}}}}}\n",
+      File("secret"));
+  const auto refused = Sluice({"apply", "-f", "-"}, policy);
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err,
+              HasSubstr("KubeArmorHostPolicy h: nodeSelector: zone: the labels of this node are not known"));
+  const auto restart = [&](const std::string& label) {
+    EXPECT_TRUE(agent().Stop().ok());
+    EXPECT_TRUE(agent().Restart({"--node-label", label}).ok()) << agent().Log();
+  };
+  restart("zone=a");
+  Apply(policy);
+  EXPECT_NE(Cat("", "secret"), 0);
+  EXPECT_EQ(Cat("", "public"), 0);
+  EXPECT_EQ(Cat("web", "secret"), 0) << "a pod is none of the host's";
+  const auto denied = Sluice({"explain", "--from", "node", "--open", File("secret")});
+  EXPECT_EQ(denied.exit_code, 3) << denied.out;
+  restart("zone=b");
+  EXPECT_EQ(Cat("", "secret"), 0);
+  EXPECT_EQ(Sluice({"explain", "--from", "node", "--open", File("secret")}).exit_code, 0);
 }
 
 }  // namespace

@@ -26,6 +26,9 @@ inline constexpr char kOwnPolicies[] = "/apis/sluice.dev/v1alpha1/networkpolicie
 inline constexpr char kClusterPolicies[] = "/apis/sluice.dev/v1alpha1/clusternetworkpolicies";
 inline constexpr char kHookPolicies[] = "/apis/cilium.io/v1alpha1/tracingpolicies";
 inline constexpr char kNamespacedHookPolicies[] = "/apis/cilium.io/v1alpha1/tracingpoliciesnamespaced";
+inline constexpr char kKubeArmorPolicies[] = "/apis/security.kubearmor.com/v1/kubearmorpolicies";
+inline constexpr char kKubeArmorHostPolicies[] = "/apis/security.kubearmor.com/v1/kubearmorhostpolicies";
+inline constexpr char kKubeArmorClusterPolicies[] = "/apis/security.kubearmor.com/v1/kubearmorclusterpolicies";
 inline constexpr char kServices[] = "/api/v1/services";
 inline constexpr char kSlices[] = "/apis/discovery.k8s.io/v1/endpointslices";
 inline constexpr char kNodes[] = "/api/v1/nodes";
@@ -64,8 +67,8 @@ class FakeApiServer {
       server_->On(path, [this](const kube::Exchange& exchange) { TakeEvent(exchange); });
     }
   }
-  // From now on `path` is there, as after its definition was installed. kClusterPolicies and both kinds of
-  // hook policies are not before.
+  // From now on `path` is there, as after its definition was installed. kClusterPolicies, both kinds of
+  // hook policies and KubeArmor's three kinds are not before.
   void Serve(const std::string& path) {
     server_->On(path, [this, path](const kube::Exchange& exchange) { Answer(path, exchange); });
   }

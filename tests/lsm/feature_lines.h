@@ -1,4 +1,4 @@
-// Which test proves each feature of KubeArmor's format: for docs/kubearmor-policy.md, and for a test that all of them
+// Which test proves each feature of KubeArmor's format: for docs/kubearmor-policy.md, and for tests that all of them
 // are there.
 #pragma once
 
@@ -60,6 +60,41 @@ inline constexpr std::array kFeatureLines = {
     FeatureLine{"enforcement without an agent, and the next one's take-over", kLsmKernels, "LsmAgents.ADeadAgent*"},
     FeatureLine{"a change of policies without a gap", kLsmKernels, "LsmHold.AChangeIsOneStep"},
     FeatureLine{"refusal where the kernel has no BPF LSM", "without", "LsmKernel.WithoutLsmHooks*"},
+};
+
+// What others than lsm_policies prove: what an agent does.
+struct AgentLine {
+  std::string_view feature;
+  std::string_view kernels;
+  std::string_view program;
+  std::string_view directory;  // of its tests, below tests/
+  std::string_view test;       // the begin of its full name
+};
+
+inline constexpr std::array kAgentLines = {
+    AgentLine{"`selector`, `nodeSelector`: what they select", "all", "unit_lsm", "unit/policy_lsm", "LsmSelection."},
+    AgentLine{"`kubearmor.io/container.name`", kLsmKernels, "e2e_kube", "e2e_kube",
+              "KubernetesKubeArmorKernel.AContainersName"},
+    AgentLine{"labels of nodes, of the API server", kLsmKernels, "e2e_kube", "e2e_kube",
+              "KubernetesKubeArmorKernel.APolicyForHosts"},
+    AgentLine{"labels of nodes, by `--node-label`", kLsmKernels, "e2e", "e2e", "KubeArmorKernel.APolicyForHosts"},
+    AgentLine{"a policy that asks for what is not known yet", "all", "unit_ctrl", "unit/ctrl",
+              "LsmControllerTest.APolicyIsInForceAsSoonAs"},
+    AgentLine{"objects of the API server", "all", "e2e_kube", "e2e_kube", "KubernetesKubeArmor.RulesAboutPeers"},
+    AgentLine{"the default posture of the API server's Namespace", "all", "e2e_kube", "e2e_kube",
+              "KubernetesKubeArmor.TheDefaultPosture"},
+    AgentLine{"Events where a person has to act", "all", "e2e_kube", "e2e_kube", "KubernetesKubeArmor.WhereAPerson"},
+    AgentLine{"`network.matchPeers`: fromSource", "all", "e2e", "e2e", "KubeArmor.PeersAreRefusedToTheProgram"},
+    AgentLine{"`network.matchPeers`: Allow lists and their posture", "all", "e2e", "e2e",
+              "KubeArmor.AnAllowListOfPeers"},
+    AgentLine{"`network.matchPeers`: which rule decides", "all", "unit_lsm", "unit/policy_lsm",
+              "PeerPolicies.TheMorePreciseRule"},
+    AgentLine{"`network.matchPeers` without the agent, and after its restart", "all", "e2e", "e2e",
+              "KubeArmor.PeersStayRefused"},
+    AgentLine{"alerts in KubeArmor's form", "all", "unit_kubearmor", "unit/kubearmor", "KubeArmorEvent."},
+    AgentLine{"its log service", "all", "unit_kubearmor", "unit/kubearmor", "LogServiceTest."},
+    AgentLine{"`explain --exec`, `--open`", "all", "e2e", "e2e", "KubeArmor.ExplainSaysWho"},
+    AgentLine{"lenient mode", "all", "e2e", "e2e", "KubeArmor.LenientDocuments"},
 };
 
 }  // namespace sluice::test

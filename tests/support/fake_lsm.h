@@ -46,6 +46,11 @@ class FakeLsm {
     for (const auto& one : compiled_->rules) texts.push_back(one.policy->name.ToString() + " " + one.rule->field);
     return texts;
   }
+  // The set of policies that a workload or container has, by its key; nothing: none.
+  std::optional<std::uint32_t> ProfileOf(const std::string& key) const {
+    if (!compiled_ || !compiled_->profiles.contains(key)) return std::nullopt;
+    return compiled_->profiles.at(key);
+  }
 
  private:
   class Enforcer final : public lsm::LsmEnforcer {

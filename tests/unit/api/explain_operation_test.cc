@@ -63,7 +63,7 @@ v1::ExplainOperationRequest Open(const std::string& path, bool writes = false, c
 
 // "denied: block spec.process.matchPaths[0] DENY Block; allowed: ..." of all findings.
 std::string Answer(const policy::ResourceMap& resources, const v1::ExplainOperationRequest& request,
-                   const std::string& node = "") {
+                   const AskedNode& node = {}) {
   const auto answer = ExplainOperation(resources, node, request);
   if (!answer.ok()) return Message(answer.status());
   std::string text = answer->allowed() ? "allowed" : "denied";
@@ -108,7 +108,7 @@ TEST(ExplainOperation, ArgumentsAndOwnersCount) {
 
 TEST(ExplainOperation, AnAllowListStopsByTheNamespacesPosture) {
   const std::string allow = KubeArmor("list", "{action: Allow, file: {matchDirectories: [{dir: /etc/}]}}");
-  const auto answer = ExplainOperation(Resources(allow), "", Open("/var/x"));
+  const auto answer = ExplainOperation(Resources(allow), {}, Open("/var/x"));
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_FALSE(answer->allowed());
   EXPECT_EQ(answer->reason(),
@@ -131,7 +131,7 @@ TEST(ExplainOperation, ContainersAndNodesAreNamed) {
                 "{nodeSelector: {matchLabels: {kubernetes.io/hostname: n1}}, process: {matchPaths: [{path: "
                 "/bin/cat}]}}",
                 "KubeArmorHostPolicy"));
-  const auto unnamed = ExplainOperation(resources, "", Exec("/bin/cat"));
+  const auto unnamed = ExplainOperation(resources, {}, Exec("/bin/cat"));
   ASSERT_TRUE(unnamed.ok());
   EXPECT_TRUE(unnamed->allowed());
   EXPECT_THAT(unnamed->notes(), ElementsAre("KubeArmorPolicy shop/c is for containers by name (side): it is not "
@@ -139,11 +139,26 @@ TEST(ExplainOperation, ContainersAndNodesAreNamed) {
   auto named = Exec("/bin/cat");
   named.set_container("side");
   EXPECT_EQ(Answer(resources, named), "denied; c spec.process.matchPaths[0] DENY Block");
-  EXPECT_EQ(Answer(resources, Exec("/bin/cat", "", "node"), "n1"), "denied; h spec.process.matchPaths[0] DENY Block");
-  EXPECT_EQ(Answer(resources, Exec("/bin/cat", "", "node"), "n2"), "allowed");
-  const auto nowhere = ExplainOperation(resources, "", Exec("/bin/cat", "", "node"));
+  EXPECT_EQ(Answer(resources, Exec("/bin/cat", "", "node"), {.name = "n1"}),
+            "denied; h spec.process.matchPaths[0] DENY Block");
+  EXPECT_EQ(Answer(resources, Exec("/bin/cat", "", "node"), {.name = "n2"}), "allowed");
+  const auto nowhere = ExplainOperation(resources, {}, Exec("/bin/cat", {}, "node"));
   ASSERT_TRUE(nowhere.ok());
   EXPECT_THAT(nowhere->notes(), ElementsAre(HasSubstr("this node's name is not known")));
+}
+
+TEST(ExplainOperation, NodesAreSelectedByTheirLabels) {
+  const auto resources =
+      Resources(KubeArmor("h", "{nodeSelector: {matchLabels: {zone: a}}, process: {matchPaths: [{path: /bin/cat}]}}",
+                          "KubeArmorHostPolicy"));
+  const auto cat = Exec("/bin/cat", "", "node");
+  EXPECT_EQ(Answer(resources, cat, {.name = "n1", .labels = policy::Labels{{"zone", "a"}}}),
+            "denied; h spec.process.matchPaths[0] DENY Block");
+  EXPECT_EQ(Answer(resources, cat, {.name = "n1", .labels = policy::Labels{{"zone", "b"}}}), "allowed");
+  const auto unknown = ExplainOperation(resources, {.name = "n1", .labels = {}}, cat);
+  ASSERT_TRUE(unknown.ok());
+  EXPECT_TRUE(unknown->allowed());
+  EXPECT_THAT(unknown->notes(), ElementsAre(HasSubstr("labels, and those of this node are not known")));
 }
 
 TEST(ExplainOperation, TracingPoliciesStopByFunctionsThatTheOperationReaches) {
@@ -162,7 +177,7 @@ TEST(ExplainOperation, TracingPoliciesStopByFunctionsThatTheOperationReaches) {
   EXPECT_EQ(Answer(resources, Exec("/bin/nc", "/bin/bash")), "allowed");
   EXPECT_EQ(Answer(resources, Exec("/bin/nc")),
             "allowed; t spec.kprobes[1].selectors[0] DENY Override -1 if matchBinaries");
-  const auto may = ExplainOperation(resources, "", Exec("/bin/nc"));
+  const auto may = ExplainOperation(resources, {}, Exec("/bin/nc"));
   EXPECT_EQ(may->reason(), "It passes, unless filters that are not known here hold: t spec.kprobes[1].selectors[0].");
 }
 
@@ -187,14 +202,14 @@ TEST(ExplainOperation, MonitorStopsNothingAndOtherHooksAreNoted) {
       "Sigkill}]}]}]";
   EXPECT_EQ(Answer(Resources(Tracing("{options: [{name: policy-mode, value: monitor}], " + hooks + "}")), Open("/x")),
             "allowed; t spec.kprobes[0].selectors[0] AUDIT Sigkill");
-  const auto answer = ExplainOperation(Resources(Tracing("{" + hooks + "}")), "", Open("/x"));
+  const auto answer = ExplainOperation(Resources(Tracing("{" + hooks + "}")), {}, Open("/x"));
   ASSERT_TRUE(answer.ok());
   EXPECT_FALSE(answer->allowed());
   EXPECT_THAT(answer->notes(),
               ElementsAre("TracingPolicy t stops processes at tcp_connect: whether this operation gets "
                           "there is not evaluated"));
   EXPECT_THAT(
-      ExplainOperation(Resources(Tracing("{podSelector: {matchLabels: {app: db}}, " + hooks + "}")), "", Open("/x"))
+      ExplainOperation(Resources(Tracing("{podSelector: {matchLabels: {app: db}}, " + hooks + "}")), {}, Open("/x"))
           ->notes(),
       IsEmpty());
 }
@@ -205,7 +220,7 @@ TEST(ExplainOperation, PathsThatAreLinksAreFollowed) {
     EXPECT_EQ(workload.ToString(), "shop/web");
     return path == "/bin/ls" ? std::vector<ProgramFile>{{"/usr/bin/busybox"}} : std::vector<ProgramFile>();
   };
-  const auto answer = ExplainOperation(resources, "", Exec("/bin/ls"), find);
+  const auto answer = ExplainOperation(resources, {}, Exec("/bin/ls"), find);
   ASSERT_TRUE(answer.ok());
   EXPECT_FALSE(answer->allowed());
   EXPECT_EQ(answer->path(), "/usr/bin/busybox");

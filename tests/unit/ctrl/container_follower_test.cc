@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "ctrl/hooks/hook_controller.h"
 #include "policy/resource/parser.h"
 #include "policy/tracing/parser.h"
 #include "tests/support/fake_hooks.h"
@@ -39,7 +40,8 @@ TEST(ContainerFollower, TellsOfAContainerOnceItsCgroupExists) {
   };
   EXPECT_FALSE(is_enabled());
 
-  ContainerFollower follower({.hooks = &hooks, .cgroup_root = root, .inode = InodeOfFile});
+  ContainerFollower follower(
+      {.tell = [&](const auto& all) { return hooks.SetContainers(all); }, .cgroup_root = root, .inode = InodeOfFile});
   follower.Set({{.id = "c1", .name = "main", .repository = "", .cgroup = "/pod1/c1"},
                 {.id = "c2", .name = "side", .repository = "", .cgroup = ""}});
   ASSERT_TRUE(test::Eventually(is_enabled));

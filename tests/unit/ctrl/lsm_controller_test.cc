@@ -14,6 +14,9 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 constexpr char kCat[] = "process: {matchPaths: [{path: /bin/cat}]}";
+constexpr char kMain[] = "selector: {matchLabels: {kubearmor.io/container.name: main}}, ";
+const std::string kOfMain = std::string(kMain) + kCat;
+const std::string kOfZoneA = std::string("nodeSelector: {matchLabels: {zone: a}}, ") + kCat;
 
 std::string Policy(const std::string& name, const std::string& spec = kCat, const std::string& ns = "shop") {
   return fmt::format(
@@ -25,11 +28,14 @@ std::string HostPolicy(const std::string& spec) {
   return "{apiVersion: security.kubearmor.com/v1, kind: KubeArmorHostPolicy, metadata: {name: host}, spec: {" + spec +
          "}}\n---\n";
 }
-std::string Workload(const std::string& name, const std::string& ns = "shop") {
+std::string Workload(const std::string& name, const std::string& ns = "shop", const std::string& cgroup = "") {
   return fmt::format(
       "{{apiVersion: sluice.dev/v1alpha1, kind: Workload, metadata: {{namespace: {}, name: {}, labels: "
-      "{{app: {}}}}}, spec: {{netns: /run/netns/{}}}}}\n---\n",
-      ns, name, name, name);
+      "{{app: {}}}}}, spec: {{netns: /run/netns/{}{}}}}}\n---\n",
+      ns, name, name, name, cgroup.empty() ? "" : ", cgroup: " + cgroup);
+}
+hooks::LocalContainer Container(const std::string& id, const std::string& name) {
+  return {.id = id, .name = name, .repository = "", .cgroup = "/pod1/" + id, .cgroup_id = 100};
 }
 std::string Namespace(const std::string& posture) {
   return "{apiVersion: v1, kind: Namespace, metadata: {name: shop, annotations: {kubearmor-file-posture: " + posture +
@@ -133,11 +139,72 @@ TEST_F(LsmControllerTest, RulesAboutPeersNeedNothingOfTheKernel) {
 
 TEST_F(LsmControllerTest, WhomItIsForMustBeKnown) {
   EXPECT_THAT(
-      Message(Change(Policy("a", std::string("selector: {matchLabels: {kubearmor.io/container.name: web}}, ") + kCat))),
-      HasSubstr("KubeArmorPolicy shop/a: kubearmor.io/container.name: this version of Sluice does not know"));
-  EXPECT_THAT(Message(Change(HostPolicy(std::string("nodeSelector: {matchLabels: {zone: a}}, ") + kCat))),
-              HasSubstr("nodeSelector: the label zone of nodes is not known here"));
+      Message(Change(Policy("a", kOfMain))),
+      HasSubstr("KubeArmorPolicy shop/a: kubearmor.io/container.name: no container runtime has told this agent"));
+  EXPECT_THAT(Message(Change(HostPolicy(kOfZoneA))), HasSubstr("nodeSelector: zone: the labels of this node are not"));
   EXPECT_THAT(kernel_.TakeCalls(), IsEmpty());
+}
+
+TEST_F(LsmControllerTest, AContainerHasThePoliciesThatNameItAndItsPods) {
+  const std::string all = Workload("web", "shop", "/pod1") + Policy("pod") + Policy("main", kOfMain);
+  ASSERT_TRUE(controller_.SetContainers({Container("c1", "main"), Container("c2", "side")}).ok());
+  ASSERT_TRUE(Change(all).ok());
+  EXPECT_THAT(kernel_.TakeCalls(), ElementsAre("Open", "Replace shop/web shop/web/c1 shop/web/c2",
+                                               "SetSubjects shop/web shop/web/c1 shop/web/c2", "EndEarlier"));
+  const std::string rule = " spec.process.matchPaths[0]";
+  EXPECT_THAT(kernel_.rules(), testing::UnorderedElementsAre("shop/pod" + rule, "shop/pod" + rule, "shop/main" + rule));
+  EXPECT_EQ(kernel_.ProfileOf("shop/web"), kernel_.ProfileOf("shop/web/c2"));
+  EXPECT_NE(kernel_.ProfileOf("shop/web"), kernel_.ProfileOf("shop/web/c1"));
+  EXPECT_THAT(controller_.reports().at({Kind::kKubeArmorPolicy, {"shop", "main"}}).workloads, ElementsAre("shop/web"));
+  // Its tables come before the container.
+  ASSERT_TRUE(controller_.SetContainers({Container("c1", "main"), Container("c3", "main")}).ok());
+  EXPECT_THAT(kernel_.TakeCalls(),
+              ElementsAre("Replace shop/web shop/web/c1 shop/web/c3", "SetSubjects shop/web shop/web/c1 shop/web/c3"));
+  ASSERT_TRUE(controller_.SetContainers({Container("c1", "main"), Container("c3", "main")}).ok());
+  EXPECT_THAT(kernel_.TakeCalls(), IsEmpty());
+  // Without the policy that names one, none is without its pod's rules for a moment.
+  ASSERT_TRUE(Change(Workload("web", "shop", "/pod1") + Policy("pod")).ok());
+  EXPECT_THAT(kernel_.TakeCalls(), ElementsAre("Replace shop/web shop/web/c1 shop/web/c3"));
+}
+
+TEST_F(LsmControllerTest, ContainersTakeNoRoomWithoutAPolicyThatNamesSome) {
+  ASSERT_TRUE(controller_.SetContainers({Container("c1", "main")}).ok());
+  ASSERT_TRUE(Change(Workload("web", "shop", "/pod1") + Policy("pod")).ok());
+  EXPECT_THAT(kernel_.TakeCalls(), ElementsAre("Open", "Replace shop/web", "SetSubjects shop/web", "EndEarlier"));
+}
+
+// What was left of the agent before is in force until then.
+TEST_F(LsmControllerTest, APolicyIsInForceAsSoonAsItIsKnownWhomItIsFor) {
+  ASSERT_TRUE(
+      Follow(Workload("web", "shop", "/pod1") + Policy("pod") + Policy("main", kOfMain) + HostPolicy(kOfZoneA)).ok());
+  EXPECT_THAT(ProblemOf("main"), HasSubstr("no container runtime has told"));
+  EXPECT_THAT(controller_.problems(), testing::SizeIs(2));
+  EXPECT_THAT(kernel_.TakeCalls(), ElementsAre("Open", "Replace shop/web", "SetSubjects shop/web"));
+  ASSERT_TRUE(controller_.SetContainers({Container("c1", "main")}).ok());
+  EXPECT_EQ(ProblemOf("main"), "");
+  EXPECT_THAT(kernel_.TakeCalls(), ElementsAre("Replace shop/web shop/web/c1", "SetSubjects shop/web shop/web/c1"));
+  ASSERT_TRUE(controller_.SetNodeLabels({{"zone", "a"}}).ok());
+  EXPECT_THAT(kernel_.TakeCalls(), ElementsAre("Replace - shop/web shop/web/c1", "EndEarlier"));
+  EXPECT_THAT(controller_.problems(), IsEmpty());
+  ASSERT_TRUE(controller_.SetNodeLabels({{"zone", "b"}}).ok());
+  EXPECT_THAT(kernel_.TakeCalls(), ElementsAre("Replace shop/web shop/web/c1"));
+}
+
+TEST_F(LsmControllerTest, WhatTheKernelRefusedIsToldAgain) {
+  ASSERT_TRUE(controller_.SetContainers({}).ok());
+  ASSERT_TRUE(Change(Workload("web", "shop", "/pod1") + Policy("main", kOfMain)).ok());
+  kernel_.TakeCalls();
+  kernel_.FailNext("SetSubjects shop/web shop/web/c1", MakeError(absl::StatusCode::kResourceExhausted, "full"));
+  kernel_.FailNext("SetSubjects shop/web shop/web/c1", MakeError(absl::StatusCode::kResourceExhausted, "full"));
+  EXPECT_FALSE(controller_.SetContainers({Container("c1", "main")}).ok());
+  EXPECT_TRUE(controller_.SetContainers({Container("c1", "main")}).ok());
+  EXPECT_THAT(kernel_.TakeCalls(), testing::Contains("SetSubjects shop/web shop/web/c1").Times(3));
+}
+
+TEST_F(LsmControllerTest, PeersAreForWholePods) {
+  ASSERT_TRUE(controller_.SetContainers({}).ok());
+  EXPECT_THAT(Message(Change(Policy("a", std::string(kMain) + "network: {matchPeers: [{cidr: 10.0.0.0/8}]}"))),
+              HasSubstr("spec.network.matchPeers[0]: the packet path has rules for whole pods"));
 }
 
 TEST_F(LsmControllerTest, ARefusedChangeLeavesTheOthersAsTheyWere) {

@@ -2,7 +2,8 @@
 
 #include "ctrl/kube/api_json.h"
 #include "ctrl/kube/list_reader.h"
-#include "policy/tracing/parser.h"
+#include "policy/kinds/kinds.h"
+#include "policy/lsm/model.h"
 #include "tests/unit/kube/fixture.h"
 
 namespace sluice::kube {
@@ -21,7 +22,7 @@ class KubeObjects : public ::testing::Test {
     const simdjson::padded_string padded(json);
     simdjson::dom::element element;
     EXPECT_EQ(parser.parse(padded).get(element), simdjson::SUCCESS) << json;
-    return ConvertObject(kind, element, policy::tracing::KindParsers(policy::tracing::Reading::kCompiled));
+    return ConvertObject(kind, element, policy::MoreKinds(policy::tracing::Reading::kCompiled));
   }
   std::shared_ptr<const KubeObject> Good(Kind kind, const std::string& json) {
     auto object = Convert(kind, json);
@@ -367,6 +368,37 @@ TEST_F(KubeObjects, TracingPolicies) {
   EXPECT_EQ(Error(Kind::kTracingPolicy, object("", R"({"kprobes": [{"call": "sys_write", "args": [
                 {"index": 1, "type": "char_buf", "sizeArgIndex": 3, "maxData": true}]}]})")),
             "TracingPolicy files: spec.kprobes[0].args[0].maxData: Sluice does not enforce it yet");
+}
+
+TEST_F(KubeObjects, KubeArmorPolicies) {
+  const auto object = [](const std::string& ns, const std::string& spec) {
+    return R"({"apiVersion": "security.kubearmor.com/v1", "metadata": {"name": "p", )" +
+           (ns.empty() ? "" : R"("namespace": ")" + ns + R"(", )") + R"("uid": "u1", "resourceVersion": "3"},
+               "status": {"status": "OK"}, "spec": )" +
+           spec + "}";
+  };
+  const std::string cat = R"("process": {"matchPaths": [{"path": "/bin/cat"}]}, "action": "Audit"})";
+  const auto pods = Good(Kind::kKubeArmorPolicy, object("shop", R"({"selector": {"matchLabels": {"app": "web",
+      "kubearmor.io/container.name": "main"}}, )" + cat));
+  EXPECT_EQ(pods->resource.id, (policy::ResourceId{Kind::kKubeArmorPolicy, {"shop", "p"}}));
+  ASSERT_NE(pods->resource.lsm, nullptr);
+  EXPECT_EQ(pods->resource.lsm->selection.containers, std::vector<std::string>{"main"});
+  EXPECT_EQ(pods->resource.lsm->process.at(0).target.text, "/bin/cat");
+  EXPECT_EQ(pods->resource.peers, nullptr);
+  EXPECT_THAT(pods->resource.yaml, AllOf(HasSubstr("/bin/cat"), Not(HasSubstr("status"))));
+  const auto host =
+      Good(Kind::kKubeArmorHostPolicy, object("", R"({"nodeSelector": {"matchLabels": {"zone": "a"}}, )" + cat));
+  EXPECT_EQ(host->resource.lsm->selection.labels, (policy::Labels{{"zone", "a"}}));
+  const auto cluster = Good(Kind::kKubeArmorClusterPolicy, object("", R"({"selector": {"matchExpressions": [{"key":
+      "namespace", "operator": "In", "values": ["shop"]}]}, "network": {"matchPeers": [{"cidr": "10.0.0.0/8"}]}})"));
+  EXPECT_EQ(cluster->resource.lsm->selection.namespaces.size(), 1U);
+  EXPECT_NE(cluster->resource.peers, nullptr) << "for the packet path";
+  EXPECT_EQ(SpecOf(Kind::kKubeArmorClusterPolicy).path, "/apis/security.kubearmor.com/v1/kubearmorclusterpolicies");
+
+  EXPECT_EQ(Error(Kind::kKubeArmorPolicy, object("shop", R"({"proces": {}})")),
+            "KubeArmorPolicy shop/p: spec.proces: unknown field: did you mean process?");
+  EXPECT_THAT(Error(Kind::kKubeArmorHostPolicy, object("", R"({"apparmor": "x"})")),
+              HasSubstr("KubeArmorHostPolicy p: spec.apparmor: refused"));
 }
 
 }  // namespace

@@ -130,7 +130,7 @@ std::string CompileError(const std::vector<std::string>& specs) {
 
 TEST(LsmTables, WhatCannotBeEnforcedIsRefusedByName) {
   EXPECT_EQ(CompileError({"{syscalls: {matchPaths: [{syscall: [statfs], path: /a}]}}"}),
-            "policy shop/a, line 1: spec.syscalls.matchPaths[0]: the path of the system call statfs is not seen: leave "
+            "policy shop/a: line 1: spec.syscalls.matchPaths[0]: the path of the system call statfs is not seen: leave "
             "it out, or write a rule of matchSyscalls");
   EXPECT_THAT(CompileError({"{file: {matchPatterns: [{pattern: '/**a" + std::string(13, '?') + "'}]}}"}),
               HasSubstr("spec.file.matchPatterns[0]: the pattern needs more than 4096 states"));

@@ -2,6 +2,7 @@
 // writes it. The files are no part of this project: SLUICE_CORPORA is the directory that has them, below
 // kubearmor-templates/ and kubearmor-tests/.
 #include <gtest/gtest.h>
+#include <re2/re2.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -25,6 +26,8 @@ several namespaces) and `KubeArmorHostPolicy` (the programs of nodes outside of 
 `sluice apply` and `sluiced --resources` take such files as they are, beside all other kinds; `sluice get`, `describe`,
 `diff` and `delete` know them as `kubearmorpolicies` (`ksp`), `kubearmorhostpolicies` (`hsp`) and
 `kubearmorclusterpolicies` (`csp`). Every error names file, line, field and value, and says what to do.
+With `--kube` the agent also follows such objects of the API server ([kubernetes.md](kubernetes.md)), in strict mode: the
+chart brings their definitions with `crds.kubeArmorPolicies`, and KubeArmor's own serve as well.
 
 **What enforces them.** BPF programs at the kernel's LSM hooks, which need a kernel with `CONFIG_BPF_LSM` and `bpf` in its
 list `lsm=`. On another kernel a policy is refused before anything changes, and the error names what is missing. Rules of
@@ -45,10 +48,15 @@ hold to this page. The page itself is made from `policy/lsm` and from the files 
 **Whom it is for.** A KubeArmorPolicy selects pods of its namespace by `matchLabels` (all of them) and `matchExpressions`
 with the key `label` (`In`: the pod has one of the values, `NotIn`: it has none). The label `kubearmor.io/container.name`
 selects containers by name: `web`, or `[web, db]`. A KubeArmorClusterPolicy has `matchExpressions` only, which may also
-have the key `namespace`. (This version does not know which container of a pod a process is in: `apply` refuses policies
-that name containers, and those that select nodes by other labels than the following.) A KubeArmorHostPolicy selects nodes by `nodeSelector.matchLabels`: `kubernetes.io/hostname` and
+have the key `namespace`. A KubeArmorHostPolicy selects nodes by `nodeSelector.matchLabels`: `kubernetes.io/hostname` and
 `kubearmor.io/hostname` are `*`, a name, or names with commas between; `kubearmor.io/hostnamereg` is a regular expression
-that the name contains. An empty or missing selector selects everything that the kind may be for.
+that the name contains; all others are labels that the node has. An empty or missing selector selects everything that the
+kind may be for.
+
+**What must be known for that.** Containers are those of the container runtime (`--kube` and `--cri`), labels of nodes those
+of the API server (`--kube`) and of `--node-label`. While they are not known, `apply` refuses a policy that asks for them; one
+of the API server is in error, and in force as soon as they are known. A container is covered when its cgroup exists, which
+is before its first process runs.
 
 **Policies add up.** All policies that select a workload are read as one. No kind goes before another.
 
@@ -102,7 +110,7 @@ is severity 1, action Block.
   path of a directory ends with `/`.
 - `network.matchPeers` is Sluice's own: `cidr`, `port`, `endPort` and `protocol` (tcp, udp or sctp; without it, any). What
   it lets pass, NetworkPolicies must let pass, too. A program that is not known may be one of a rule's: Block rules and
-  default postures count for it, Allow rules do not. It is for pods only, without `pts`, and for programs with paths of
+  default postures count for it, Allow rules do not. It is for whole pods, without `pts`, and for programs with paths of
   at most 511 bytes; `apply` refuses the rest.
 - `matchPatterns` may have `fromSource`, and every rule but those of `syscalls` and `presets` may have `pts`.
 - Refused, in every mode: `matchDNSQueries` (rules about names are not possible yet), `apparmor` (raw profiles), `device`
@@ -203,6 +211,9 @@ std::string KernelPart() {
   std::string text = kKernelHead;
   for (const test::FeatureLine& line : test::kFeatureLines)
     text += fmt::format("| {} | {} | `{}` |\n", line.feature, line.kernels, line.test);
+  text += "\n| of the agent | kernels | test |\n| --- | --- | --- |\n";
+  for (const test::AgentLine& line : test::kAgentLines)
+    text += fmt::format("| {} | {} | `{}: {}*` |\n", line.feature, line.kernels, line.program, line.test);
   return text;
 }
 
@@ -298,6 +309,31 @@ TEST(LsmPage, TablesAreThoseOfTheCode) {
   }
   const std::string written = TextOf(PagePath());
   EXPECT_EQ(written.substr(0, CorporaBegin(written)), PageFromTables()) << "SLUICE_UPDATE_DOCS=1 writes it anew";
+}
+
+// "SUITE.NAME" of every test below tests/`directory`.
+std::vector<std::string> TestsBelow(std::string_view directory) {
+  const char* const source = std::getenv("SLUICE_SOURCE_DIR");
+  const RE2 definition(R"(\nTEST(?:_[FP])?\((\w+),\s*(\w+)\))");
+  std::vector<std::string> names;
+  for (const auto& file :
+       fs::recursive_directory_iterator(fs::path(source == nullptr ? "." : source) / "tests" / directory)) {
+    if (file.path().extension() != ".cc") continue;
+    const std::string text = TextOf(file.path());
+    re2::StringPiece rest(text);
+    for (std::string suite, name; RE2::FindAndConsume(&rest, definition, &suite, &name);)
+      names.push_back(suite + "." + name);
+  }
+  return names;
+}
+
+TEST(LsmPage, LinesOfTheAgentHaveTests) {
+  for (const test::AgentLine& line : test::kAgentLines) {
+    const std::vector<std::string> names = TestsBelow(line.directory);
+    EXPECT_TRUE(
+        std::any_of(names.begin(), names.end(), [&](const std::string& name) { return name.starts_with(line.test); }))
+        << line.feature << ": no test of " << line.directory << " begins with " << line.test;
+  }
 }
 
 TEST(LsmPage, FilesAreReadAsItSays) {

@@ -161,6 +161,9 @@ TEST(PeerPolicies, WhatThePacketPathCannotDoIsNamed) {
       "of at most 511");
   EXPECT_THAT(Refusal("{network: {matchPeers: [{cidr: 10.0.0.0/8, fromSource: [{path: /a}]}]}}", Policy::Kind::kHost),
               HasSubstr("the packet path has rules for pods only"));
+  EXPECT_THAT(Refusal("{selector: {matchLabels: {kubearmor.io/container.name: main}}, network: {matchPeers: [{cidr: "
+                      "10.0.0.0/8}]}}"),
+              HasSubstr("spec.network.matchPeers[0]: the packet path has rules for whole pods"));
   EXPECT_EQ(Refusal("{file: {matchPaths: [{path: /a}]}}"), "");
 }
 
