@@ -56,6 +56,8 @@ class Manifest(unittest.TestCase):
             "networkpolicies.sluice.dev": read, "clusternetworkpolicies.sluice.dev": read,
             "responses.sluice.dev": read,
             "tracingpolicies.cilium.io": read, "tracingpoliciesnamespaced.cilium.io": read,
+            "kubearmorpolicies.security.kubearmor.com": read, "kubearmorhostpolicies.security.kubearmor.com": read,
+            "kubearmorclusterpolicies.security.kubearmor.com": read,
             "networkpolicies/status.sluice.dev": ["patch"], "clusternetworkpolicies/status.sluice.dev": ["patch"],
             "events.": ["create"],
         })
