@@ -223,11 +223,18 @@ struct sl_lsm_profile {
 };
 SL_ABI_ASSERT(sizeof(struct sl_lsm_profile) == 384, "sl_lsm_profile");
 
-/* `lsm_subjects` (ARRAY of SL_HOOK_SUBJECTS): the profile in each half, in lsm_profiles, plus 1; 0: none. */
-struct sl_lsm_subject {
-  __u32 profiles[SL_LSM_HALVES];
+enum sl_lsm_subject_flags {
+  /* A container runtime starts its processes, in a mount namespace that is not the host's. Without it, they may be in
+   * the host's for good. */
+  SL_LSM_SUBJECT_OF_RUNTIME = 1 << 0,
 };
-SL_ABI_ASSERT(sizeof(struct sl_lsm_subject) == 8, "sl_lsm_subject");
+
+/* `lsm_subjects` (ARRAY of SL_HOOK_SUBJECTS). */
+struct sl_lsm_subject {
+  __u32 profiles[SL_LSM_HALVES]; /* of each half, in lsm_profiles, plus 1; 0: none */
+  __u32 flags;                   /* enum sl_lsm_subject_flags */
+};
+SL_ABI_ASSERT(sizeof(struct sl_lsm_subject) == 12, "sl_lsm_subject");
 
 /* `lsm_root` (ARRAY of 1, memory-mapped): the generation in force. */
 

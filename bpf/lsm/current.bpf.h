@@ -84,18 +84,6 @@ __noinline int know_program(__u32 index) {
   return 0;
 }
 
-#define SL_INIT_PID 1
-
-/* Whether the process is one of the host's that a container runtime has moved into the container, and that has not
- * executed a program there yet: its work belongs to the start of the container. */
-static __always_inline bool is_entering(__u32 subject) {
-  const __u32 pid = bpf_get_current_pid_tgid() >> 32, init_pid = SL_INIT_PID;
-  if (!subject) return false;
-  const struct sl_process* process = bpf_map_lookup_elem(&processes, &pid);
-  const struct sl_process* init = bpf_map_lookup_elem(&processes, &init_pid);
-  return process && init && init->home && process->home == init->home;
-}
-
 enum lsm_start { LSM_NO_RULES, LSM_JUDGE, LSM_REFUSE };
 
 static __always_inline bool can_block(const struct sl_lsm_rules_of* of) {
@@ -133,6 +121,7 @@ static __always_inline int end_run(__u32 index, int error) {
 struct lsm_run {
   __u64 generation;
   __u32 subject;
+  __u32 subject_flags;
   __u32 profile;
 };
 
@@ -144,8 +133,25 @@ static __always_inline const struct sl_lsm_profile* find_profile(struct lsm_run*
   const struct sl_lsm_subject* subject = bpf_map_lookup_elem(&lsm_subjects, &run->subject);
   const __u32 number = subject ? subject->profiles[run->generation & 1] : 0;
   if (!number) return NULL;
+  run->subject_flags = subject->flags;
   run->profile = number - 1;
   return bpf_map_lookup_elem(&lsm_profiles, &run->profile);
+}
+
+#define SL_INIT_PID 1
+
+/* Whether the process is one of the host's that a container runtime has moved into the container, and that has not
+ * executed a program there yet: its work belongs to the start of the container. What the sensors noted must be of this
+ * process, and of the program that it runs: they may have ended before it began. */
+static __always_inline bool is_entering(const struct lsm_run* run) {
+  if (!(run->subject_flags & SL_LSM_SUBJECT_OF_RUNTIME)) return false;
+  struct task_struct* task = bpf_get_current_task_btf();
+  const __u32 pid = bpf_get_current_pid_tgid() >> 32, init_pid = SL_INIT_PID;
+  const struct sl_process* process = bpf_map_lookup_elem(&processes, &pid);
+  const struct sl_process* init = bpf_map_lookup_elem(&processes, &init_pid);
+  if (!process || !init || !init->home || process->home != init->home) return false;
+  return process->birth_ns == SL_LOAD(task, group_leader, start_boottime) &&
+         process->execs == (__u32)SL_LOAD(task, group_leader, self_exec_id);
 }
 
 /* Fills a scratch for an operation of a section, without the program and what it is about. */

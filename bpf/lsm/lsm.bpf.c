@@ -148,7 +148,7 @@ static __always_inline int judge_number_of(__u32 section, __u32 operation, __u32
   struct lsm_run run;
   __u32 index = 0;
   const struct sl_lsm_profile* profile = find_profile(&run);
-  if (!profile || !(profile->sections[section].flags & SL_LSM_HAS_RULES) || is_entering(run.subject)) return 0;
+  if (!profile || !(profile->sections[section].flags & SL_LSM_HAS_RULES) || is_entering(&run)) return 0;
   struct lsm_scratch* scratch = start(&run, section, &index);
   if (!scratch) return can_block(&profile->sections[section]) ? -SL_EPERM : 0;
   scratch->operation = operation;
@@ -167,7 +167,7 @@ int BPF_PROG(create_socket, int family, int type, int protocol, int kern) {
   const struct sl_lsm_profile* profile = find_profile(&run);
   if (!profile) return 0;
   const struct sl_lsm_rules_of* network = &profile->sections[SL_LSM_NETWORK];
-  if (!(network->flags & SL_LSM_HAS_RULES) || is_entering(run.subject)) return 0;
+  if (!(network->flags & SL_LSM_HAS_RULES) || is_entering(&run)) return 0;
   struct lsm_scratch* scratch = start(&run, SL_LSM_NETWORK, &index);
   if (!scratch) return can_block(network) ? -SL_EPERM : 0;
   scratch->operation = SL_LSM_CREATE_SOCKET;
@@ -193,7 +193,7 @@ static __always_inline int judge_code(void) {
   const struct sl_lsm_profile* profile = find_profile(&run);
   if (!profile) return 0;
   const struct sl_lsm_preset_rules rules = profile->presets[SL_LSM_PRESET_ANON_MAP_EXEC];
-  if ((!rules.block && !rules.audit) || is_entering(run.subject)) return 0;
+  if ((!rules.block && !rules.audit) || is_entering(&run)) return 0;
   struct lsm_scratch* scratch = start(&run, SL_LSM_NO_SECTION, &index);
   if (!scratch) return rules.block ? -SL_EPERM : 0;
   scratch->operation = SL_LSM_MAP_CODE;
@@ -226,8 +226,7 @@ int BPF_PROG(call, struct pt_regs* registers, long number) {
   const __u64 call = number;
   const struct sl_lsm_profile* profile = find_profile(&run);
   if (!profile || call >= SL_LSM_SYSTEM_CALLS) return 0;
-  if (!(profile->calls[call / 64 % (SL_LSM_SYSTEM_CALLS / 64)] >> (call % 64) & 1) || is_entering(run.subject))
-    return 0;
+  if (!(profile->calls[call / 64 % (SL_LSM_SYSTEM_CALLS / 64)] >> (call % 64) & 1) || is_entering(&run)) return 0;
   struct lsm_scratch* scratch = start(&run, SL_LSM_SYSCALLS, &index);
   if (!scratch) return 0;
   scratch->operation = SL_LSM_SYSTEM_CALL;

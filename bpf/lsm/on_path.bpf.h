@@ -140,7 +140,7 @@ static __always_inline enum lsm_start start_path(__u32* index) {
   if (!profile) return LSM_NO_RULES;
   const struct sl_lsm_rules_of* file = &profile->sections[SL_LSM_FILE];
   if (!((file->flags | profile->sections[SL_LSM_SYSCALL_PATHS].flags) & SL_LSM_HAS_RULES)) return LSM_NO_RULES;
-  if (is_entering(run.subject)) return LSM_NO_RULES;
+  if (is_entering(&run)) return LSM_NO_RULES;
   if (start(&run, SL_LSM_FILE, index)) return LSM_JUDGE;
   return can_block(file) ? LSM_REFUSE : LSM_NO_RULES;
 }

@@ -22,16 +22,28 @@ policy::Kind KindOf(policy::lsm::Policy::Kind kind) { return policy::kKubeArmorK
 static_assert(policy::kKubeArmorKinds[static_cast<std::size_t>(policy::lsm::Policy::Kind::kHost)] ==
               policy::Kind::kKubeArmorHostPolicy);
 
-std::vector<Subject> SubjectsOf(std::vector<hooks::Subject> local) {
+// Pods have a container runtime, also those that the API server has not told of yet; others may have none.
+bool IsOfRuntime(const policy::ResourceMap& resources, const policy::ObjectName& workload) {
+  if (resources.contains({policy::Kind::kPod, workload})) return true;
+  const ResourceId id{policy::Kind::kWorkload, workload};
+  return resources.contains(id) && !resources.at(id).workload->closed_because.empty();
+}
+
+std::vector<Subject> SubjectsOf(const policy::ResourceMap& resources, std::vector<hooks::Subject> local) {
   std::vector<Subject> subjects;
   for (hooks::Subject& one : local) {
-    subjects.push_back({.key = std::move(one.key), .cgroups = std::move(one.cgroups), .netns = std::move(one.netns)});
+    const bool of_runtime = IsOfRuntime(resources, hooks::WorkloadOfKey(one.key));
+    subjects.push_back({.key = std::move(one.key),
+                        .cgroups = std::move(one.cgroups),
+                        .netns = std::move(one.netns),
+                        .of_runtime = of_runtime});
   }
   return subjects;
 }
 
 bool IsSameSubject(const Subject& one, const Subject& other) {
-  return one.key == other.key && one.cgroups == other.cgroups && one.netns == other.netns;
+  return one.key == other.key && one.cgroups == other.cgroups && one.netns == other.netns &&
+         one.of_runtime == other.of_runtime;
 }
 
 }  // namespace
@@ -129,7 +141,7 @@ Status LsmController::Put(const Change& change, const Entries& entries) {
     SL_RETURN_IF_ERROR(enforcer_->Replace(compiled));
     workloads_ = std::move(workloads);
   }
-  std::vector<Subject> subjects = SubjectsOf(std::move(local));
+  std::vector<Subject> subjects = SubjectsOf(change.resources, std::move(local));
   has_container_subjects_ = with_containers;
   if (std::equal(subjects.begin(), subjects.end(), subjects_.begin(), subjects_.end(), IsSameSubject))
     return OkStatus();

@@ -118,7 +118,8 @@ Status LsmStore::PutSubjects(const std::vector<Subject>& subjects) {
   Loaded& loaded = *loaded_;
   const Compiled& compiled = *(*generations_.rbegin()).second.compiled;
   const std::function<Status(std::uint32_t, const Subject&)> put = [&](std::uint32_t number, const Subject& subject) {
-    return Annotate(loaded.tables.SetProfile(number, ProfileOf(compiled, subject.key)), subject.key);
+    return Annotate(loaded.tables.SetSubject(number, ProfileOf(compiled, subject.key), subject.of_runtime),
+                    subject.key);
   };
   std::vector<std::uint32_t> gone;
   Status first = loaded.places.Set(subjects, put, &gone);

@@ -43,6 +43,9 @@ struct Subject {
   std::string key;                     // the same in every list, and in policy::lsm::Compiled::profiles; not empty
   std::vector<std::uint64_t> cgroups;  // ids
   std::vector<std::uint32_t> netns;    // inodes
+  // A container runtime starts its processes: what they do before they execute a program of the container is under no
+  // rules. Else they may share the host's mount namespace, and all that they do is under rules.
+  bool of_runtime = false;
 };
 
 // Since the store was created, of all rules of a policy; survives Replace.

@@ -136,10 +136,11 @@ void LsmTables::PutInForce() {
   __atomic_store_n(reinterpret_cast<std::uint64_t*>(root_.at(0)), generation_, __ATOMIC_RELEASE);
 }
 
-Status LsmTables::SetProfile(std::uint32_t subject, const std::uint32_t* profile) {
+Status LsmTables::SetSubject(std::uint32_t subject, const std::uint32_t* profile, bool of_runtime) {
   const std::uint32_t half = HalfOf(generation_);
   sl_lsm_subject entry = known_[subject];
   entry.profiles[half] = profile == nullptr ? 0 : half * SL_LSM_PROFILES + *profile + 1;
+  entry.flags = of_runtime ? SL_LSM_SUBJECT_OF_RUNTIME : 0;
   SL_RETURN_IF_ERROR(subjects_.Put(subject, entry));
   known_[subject] = entry;
   return OkStatus();

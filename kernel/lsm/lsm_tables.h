@@ -45,8 +45,8 @@ class LsmTables {
   Status Write(const policy::lsm::Compiled& compiled, const std::map<std::uint32_t, std::uint32_t>& profiles);
   // One store: from now on programs that begin decide by the other half. Those that run need a grace period.
   void PutInForce();
-  // Sets a subject's profile in the half in force.
-  Status SetProfile(std::uint32_t subject, const std::uint32_t* profile);
+  // Sets a subject's profile in the half in force, null: none, and whether a container runtime starts its processes.
+  Status SetSubject(std::uint32_t subject, const std::uint32_t* profile, bool of_runtime);
   // No profile in either half.
   Status RemoveSubject(std::uint32_t subject);
 

@@ -376,7 +376,7 @@ std::vector<Layout> CppLayouts() {
        {SL_M(sl_lsm_profile, seed), SL_M(sl_lsm_profile, cells), SL_M(sl_lsm_profile, cell_mask),
         SL_M(sl_lsm_profile, argument_sets), SL_M(sl_lsm_profile, source_flags), SL_M(sl_lsm_profile, presets),
         SL_M(sl_lsm_profile, sections), SL_M(sl_lsm_profile, calls), SL_M(sl_lsm_profile, path_calls)}},
-      {"sl_lsm_subject", sizeof(sl_lsm_subject), {SL_M(sl_lsm_subject, profiles)}},
+      {"sl_lsm_subject", sizeof(sl_lsm_subject), {SL_M(sl_lsm_subject, profiles), SL_M(sl_lsm_subject, flags)}},
       {"sl_lsm_counts", sizeof(sl_lsm_counts), {SL_M(sl_lsm_counts, counts)}},
       {"sl_lsm_progress",
        sizeof(sl_lsm_progress),

@@ -9,6 +9,7 @@
 //   }
 #pragma once
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <functional>

@@ -46,6 +46,8 @@ class FakeLsm {
     for (const auto& one : compiled_->rules) texts.push_back(one.policy->name.ToString() + " " + one.rule->field);
     return texts;
   }
+  // Keys of the subjects whose processes a container runtime starts, as last set.
+  const std::vector<std::string>& of_runtime() const { return of_runtime_; }
   // The set of policies that a workload or container has, by its key; nothing: none.
   std::optional<std::uint32_t> ProfileOf(const std::string& key) const {
     if (!compiled_ || !compiled_->profiles.contains(key)) return std::nullopt;
@@ -66,7 +68,12 @@ class FakeLsm {
     Status SetSubjects(const std::vector<lsm::Subject>& subjects) override {
       std::string call = "SetSubjects";
       for (const lsm::Subject& subject : subjects) call += " " + subject.key;
-      return kernel_->Call(call);
+      SL_RETURN_IF_ERROR(kernel_->Call(call));
+      kernel_->of_runtime_.clear();
+      for (const lsm::Subject& subject : subjects) {
+        if (subject.of_runtime) kernel_->of_runtime_.push_back(subject.key);
+      }
+      return OkStatus();
     }
     Status EndEarlier() override { return kernel_->Call("EndEarlier"); }
     std::vector<lsm::PolicyCounts> Counts() const override { return kernel_->counts; }
@@ -82,6 +89,7 @@ class FakeLsm {
   Status Call(const std::string& call) { return recorded_.Call(call); }
 
   RecordedCalls recorded_;
+  std::vector<std::string> of_runtime_;
   std::shared_ptr<const policy::lsm::Compiled> compiled_;
 };
 

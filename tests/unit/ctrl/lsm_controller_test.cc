@@ -167,6 +167,44 @@ TEST_F(LsmControllerTest, AContainerHasThePoliciesThatNameItAndItsPods) {
   EXPECT_THAT(kernel_.TakeCalls(), ElementsAre("Replace shop/web shop/web/c1 shop/web/c3"));
 }
 
+// Only there are processes that are on their way into a container, and so under no rules.
+TEST_F(LsmControllerTest, APodAndItsContainersHaveARuntimeAndADocumentsWorkloadHasNone) {
+  const std::string pod =
+      "{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: shop, labels: {app: web}}, spec: {containers: "
+      "[{name: main, image: i}]}}\n---\n";
+  ASSERT_TRUE(controller_.SetContainers({Container("c1", "main")}).ok());
+  ASSERT_TRUE(Change(Workload("web", "shop", "/pod1") + Workload("db") + Policy("main", kOfMain)).ok());
+  EXPECT_THAT(kernel_.of_runtime(), IsEmpty());
+  ASSERT_TRUE(Follow(Workload("web", "shop", "/pod1") + Workload("db") + pod + Policy("main", kOfMain)).ok());
+  EXPECT_THAT(kernel_.of_runtime(), ElementsAre("shop/web", "shop/web/c1"));
+}
+
+// The policy comes first, then the workload, then its container; and the other way round.
+TEST_F(LsmControllerTest, NeitherOrderOfPolicyWorkloadAndContainerLeavesAContainerWithoutRules) {
+  const std::string workload = Workload("web", "shop", "/pod1"), policy = Policy("main", kOfMain);
+  ASSERT_TRUE(Follow(policy).ok());
+  ASSERT_TRUE(controller_.SetContainers({}).ok());
+  EXPECT_EQ(ProblemOf("main"), "");
+  ASSERT_TRUE(Follow(policy + workload).ok());
+  EXPECT_EQ(kernel_.ProfileOf("shop/web/c1"), std::nullopt);
+  ASSERT_TRUE(controller_.SetContainers({Container("c1", "main")}).ok());
+  EXPECT_NE(kernel_.ProfileOf("shop/web/c1"), std::nullopt);
+  EXPECT_THAT(kernel_.TakeCalls(), testing::Contains("SetSubjects shop/web shop/web/c1"));
+
+  test::FakeLsm other;
+  LsmController controller(other.Options());
+  const auto follow = [&](const std::string& text) {
+    const policy::ResourceMap resources = Parse(text);
+    return controller.Enforce({.resources = resources, .bindings = bindings_});
+  };
+  ASSERT_TRUE(controller.Begin().ok());
+  ASSERT_TRUE(controller.SetContainers({Container("c1", "main")}).ok());
+  ASSERT_TRUE(follow(workload).ok());
+  ASSERT_TRUE(follow(workload + policy).ok());
+  EXPECT_NE(other.ProfileOf("shop/web/c1"), std::nullopt);
+  EXPECT_THAT(other.TakeCalls(), testing::Contains("SetSubjects shop/web shop/web/c1"));
+}
+
 TEST_F(LsmControllerTest, ContainersTakeNoRoomWithoutAPolicyThatNamesSome) {
   ASSERT_TRUE(controller_.SetContainers({Container("c1", "main")}).ok());
   ASSERT_TRUE(Change(Workload("web", "shop", "/pod1") + Policy("pod")).ok());

@@ -195,7 +195,9 @@ what is blocked with EPERM (`bpf/lsm`). It needs a kernel with BPF LSM, and `bpf
   of the arguments. What was changed in between is not refused but killed (SIGKILL), before its first instruction. So
   are programs that a script names, whose arguments are not known before.
 - **A container's start.** A process of the container runtime is under the container's rules from its first execution
-  there, which is under them itself. What it does before, as making mounts, is not. (Known by the process sensors.)
+  there, which is under them itself. What it does before, as making mounts, is not: the process sensors know it by the
+  node's mount namespace. So a process of a pod that executes a program in the node's mount namespace, which takes
+  `sys_admin`, is taken for the runtime's. A Workload that is no pod has no runtime, and is under its rules at once.
 - **`exec`** is about processes whose parent is in another pid namespace and cgroup and that are not the first one of
   their own; pods with the host's pid namespace cannot tell.
 - **Capabilities** are used when the kernel has found that the process has them. Questions without consequence (as of the
