@@ -280,6 +280,7 @@ void CallArguments::FillExec(const CallRecord& record, const Process& process) {
   AddNumber("tty", process.tty);
   AddNumber("vpgid", process.vpgid.value_or(0));
   AddNumber("loginuid", process.credentials.login_uid ? static_cast<std::int64_t>(*process.credentials.login_uid) : -1);
+  Add("flags", ProgramFlagNames(record.event.flags));
   Add("uid", fmt::format("{}", process.credentials.uid));
   Add("trusted_exepath", process.executable.path);
   AddNumber("pgid", process.pgid);

@@ -15,6 +15,8 @@
 
 #include <span>
 
+#include "bpf/abi/call.h"
+
 namespace sluice::telemetry {
 namespace {
 
@@ -57,6 +59,10 @@ constexpr NumberName kRenameFlags[] = {{1, "RENAME_NOREPLACE"}, {2, "RENAME_EXCH
 constexpr NumberName kMemoryFileFlags[] = {
     SL_NAMED(MFD_CLOEXEC), SL_NAMED(MFD_ALLOW_SEALING), SL_NAMED(MFD_HUGETLB), {8, "MFD_NOEXEC_SEAL"}, {16, "MFD_EXEC"},
 };
+constexpr NumberName kProgramFlags[] = {{SL_CALL_EXE_WRITABLE, "EXE_WRITABLE"},
+                                        {SL_CALL_EXE_UPPER, "EXE_UPPER_LAYER"},
+                                        {SL_CALL_EXE_MEMORY, "EXE_FROM_MEMFD"},
+                                        {SL_CALL_EXE_LOWER, "EXE_LOWER_LAYER"}};
 constexpr NumberName kModuleFlags[] = {SL_NAMED(MODULE_INIT_IGNORE_MODVERSIONS),
                                        SL_NAMED(MODULE_INIT_IGNORE_VERMAGIC),
                                        {4, "MODULE_INIT_COMPRESSED_FILE"}};
@@ -148,6 +154,7 @@ std::string AtFlagNames(std::uint64_t flags) { return FlagTexts(kAtFlags, flags)
 std::string UnlinkFlagNames(std::uint64_t flags) { return FlagTexts(kUnlinkFlags, flags); }
 std::string RenameFlagNames(std::uint64_t flags) { return FlagTexts(kRenameFlags, flags); }
 std::string MemoryFileFlagNames(std::uint64_t flags) { return FlagTexts(kMemoryFileFlags, flags); }
+std::string ProgramFlagNames(std::uint64_t flags) { return FlagTexts(kProgramFlags, flags); }
 std::string ModuleFlagNames(std::uint64_t flags) { return FlagTexts(kModuleFlags, flags); }
 std::string ModeNames(std::uint64_t mode) { return FlagTexts(kModes, mode); }
 std::string FamilyName(std::uint64_t family) { return OneName(kFamilies, family); }

@@ -15,6 +15,7 @@ std::string AtFlagNames(std::uint64_t flags);       // of linkat, fchownat
 std::string UnlinkFlagNames(std::uint64_t flags);
 std::string RenameFlagNames(std::uint64_t flags);
 std::string MemoryFileFlagNames(std::uint64_t flags);
+std::string ProgramFlagNames(std::uint64_t flags);  // SL_CALL_EXE_*; other bits are left out
 std::string ModuleFlagNames(std::uint64_t flags);
 std::string ModeNames(std::uint64_t mode);  // S_ISUID|S_IRUSR
 

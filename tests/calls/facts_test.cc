@@ -113,6 +113,24 @@ TEST_F(CallFacts, AProgramInMemoryIsToldFromAFile) {
   EXPECT_EQ(lines[0], "SUCCESS true /memfd:payload");
 }
 
+TEST_F(CallFacts, FlagsOfAnExecAreThoseOfItsProgram) {
+  const TempDir directory;
+  const std::string own = fs::canonical(directory.Copy("/bin/true", "mytrue"));
+  const std::vector<std::string> fields = {"evt.arg.flags"};
+  EXPECT_EQ(Watch("execve, execveat", fields, [&] { Exec(own, {"mytrue"}); }),
+            std::vector<std::string>{"EXE_WRITABLE"});
+  const auto from_memory = Watch("execve, execveat", fields, [&] {
+    const int memory = memfd_create("payload", 0), from = open(own.c_str(), O_RDONLY);
+    char bytes[1 << 16];
+    for (ssize_t size; (size = read(from, bytes, sizeof(bytes))) > 0;) {
+      if (write(memory, bytes, static_cast<std::size_t>(size)) != size) _exit(1);
+    }
+    const char* const arguments[] = {"x", nullptr};
+    fexecve(memory, const_cast<char**>(arguments), environ);
+  });
+  EXPECT_EQ(from_memory, std::vector<std::string>{"EXE_WRITABLE|EXE_FROM_MEMFD"});
+}
+
 // As a container's root: what the image has, and what was made in the container.
 TEST_F(CallFacts, LayersOfAnOverlayAreTold) {
   const TempDir directory;
