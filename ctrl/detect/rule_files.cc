@@ -12,6 +12,7 @@
 
 #include "ctrl/resources/resource_directory.h"
 #include "policy/rules/loader.h"
+#include "policy/tracee/detector.h"
 #include "policy/tracee/policy.h"
 
 namespace sluice::detect {
@@ -54,19 +55,32 @@ std::vector<std::string> WarningsOf(const std::vector<policy::rules::LoadResult>
   return warnings;
 }
 
-// Tracee's policies, which build on no other file. Their names must differ.
-Status AddPolicies(const resources::ResourceFile& file, std::vector<policy::rules::Rule>* rules) {
-  policy::tracee::LoadedPolicies loaded = policy::tracee::LoadPolicies(file.path, file.text);
-  if (!loaded.problems.empty()) return InvalidError("{}", loaded.problems.front().ToString(file.path));
-  for (policy::rules::Rule& rule : loaded.rules) {
+// Rules of Tracee's files, whose names must differ.
+Status AddRules(std::vector<policy::rules::Rule> added, std::vector<policy::rules::Rule>* rules) {
+  for (policy::rules::Rule& rule : added) {
     const auto same = std::find_if(rules->begin(), rules->end(),
                                    [&](const policy::rules::Rule& other) { return other.name == rule.name; });
     if (same != rules->end())
-      return InvalidError("{}:{}: rule {} is in {} too: policies need names of their own", file.path, rule.place.line,
-                          rule.name, same->file);
+      return InvalidError("{}:{}: rule {} is in {} too: policies and detectors need names of their own", rule.file,
+                          rule.place.line, rule.name, same->file);
     rules->push_back(std::move(rule));
   }
   return OkStatus();
+}
+
+// Tracee's policies, which build on no other file.
+Status AddPolicies(const resources::ResourceFile& file, std::vector<policy::rules::Rule>* rules) {
+  policy::tracee::LoadedPolicies loaded = policy::tracee::LoadPolicies(file.path, file.text);
+  if (!loaded.problems.empty()) return InvalidError("{}", loaded.problems.front().ToString(file.path));
+  return AddRules(std::move(loaded.rules), rules);
+}
+
+// Its detectors, which build on those of all files.
+Status AddDetectors(const std::vector<policy::tracee::DetectorFile>& files, std::vector<policy::rules::Rule>* rules) {
+  policy::tracee::LoadedDetectors loaded = policy::tracee::LoadDetectors(files);
+  if (!loaded.problems.empty())
+    return InvalidError("{}", loaded.problems.front().problem.ToString(loaded.problems.front().file));
+  return AddRules(std::move(loaded.rules), rules);
 }
 
 void AddSignature(const std::string& path, std::string* out) {
@@ -85,13 +99,16 @@ StatusOr<LoadedRules> LoadRuleFiles(const RuleFilesOptions& options) {
   LoadedRules loaded;
   policy::rules::Loader loader;
   std::vector<policy::rules::LoadResult> results;
-  std::vector<policy::rules::Rule> of_policies;
+  std::vector<policy::rules::Rule> of_tracee;
+  std::vector<policy::tracee::DetectorFile> detectors;
   for (const std::string& path : options.paths) {
     SL_ASSIGN_OR_RETURN(const auto files, ReadRuleFiles(path));
     for (const resources::ResourceFile& file : files) {
-      if (policy::tracee::IsPolicyText(file.text)) {
-        SL_RETURN_IF_ERROR(AddPolicies(file, &of_policies));
-      } else {
+      const bool has_policies = policy::tracee::IsPolicyText(file.text);
+      const bool has_detectors = policy::tracee::IsDetectorText(file.text);
+      if (has_policies) SL_RETURN_IF_ERROR(AddPolicies(file, &of_tracee));
+      if (has_detectors) detectors.push_back({.path = file.path, .text = file.text});
+      if (!has_policies && !has_detectors) {
         const policy::rules::LoadResult result = loader.Load(file.path, file.text);
         if (!result.ok()) return InvalidError("{}", result.errors.front().ToString());
         results.push_back(result);
@@ -100,9 +117,10 @@ StatusOr<LoadedRules> LoadRuleFiles(const RuleFilesOptions& options) {
       loaded.files.push_back({.path = file.path, .sha256 = std::move(sha256)});
     }
   }
+  SL_RETURN_IF_ERROR(AddDetectors(detectors, &of_tracee));
   loaded.warnings = WarningsOf(results);
   std::vector<policy::rules::Rule> rules = loader.rules();
-  rules.insert(rules.end(), of_policies.begin(), of_policies.end());
+  rules.insert(rules.end(), of_tracee.begin(), of_tracee.end());
   for (policy::rules::Rule& rule : rules) {
     if (rule.priority > options.lowest) rule.enabled = false;  // by number: the highest is 0
     if (!rule.enabled) loaded.switched_off++;

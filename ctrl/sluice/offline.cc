@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/printable.h"
+#include "policy/tracee/detector.h"
 #include "policy/tracee/policy.h"
 
 namespace sluice::client {
@@ -24,15 +25,23 @@ OfflineResources ReadOffline(const std::vector<resources::ResourceFile>& files, 
   options.pod_templates = true;
   std::vector<policy::SourceText> texts;
   OfflineResources read;
+  std::vector<policy::tracee::DetectorFile> detectors;
   for (const resources::ResourceFile& file : files) {
-    if (!policy::tracee::IsPolicyText(file.text)) {
-      texts.push_back({file.path, file.text});
+    const bool has_policies = policy::tracee::IsPolicyText(file.text);
+    const bool has_detectors = policy::tracee::IsDetectorText(file.text);
+    if (has_detectors) detectors.push_back({.path = file.path, .text = file.text});
+    if (!has_policies) {
+      if (!has_detectors) texts.push_back({file.path, file.text});
       continue;
     }
     const policy::tracee::LoadedPolicies loaded = policy::tracee::LoadPolicies(file.path, file.text);
     read.detection_policies += loaded.policies;
     for (const policy::Problem& problem : loaded.problems) read.problems.push_back(CheckLine(file.path, problem));
   }
+  const policy::tracee::LoadedDetectors loaded = policy::tracee::LoadDetectors(detectors);
+  read.detection_policies += loaded.detectors + loaded.lists;
+  for (const policy::tracee::FileProblem& one : loaded.problems)
+    read.problems.push_back(CheckLine(one.file, one.problem));
   policy::GatheredTexts gathered = policy::Gather(texts, std::move(options));
   read.notices = std::move(gathered.notices);
   for (policy::Resource& resource : gathered.resources) read.resources[resource.id] = std::move(resource);

@@ -13,7 +13,7 @@ namespace sluice::client {
 struct OfflineResources {
   policy::ResourceMap resources;       // those without errors
   std::vector<std::string> problems;   // all of them: "FILE:LINE:COLUMN: KIND/NAME: what"
-  std::size_t detection_policies = 0;  // Tracee's policies, which are rules and no resources
+  std::size_t detection_policies = 0;  // Tracee's policies, detectors and lists, which are rules and no resources
   std::vector<std::string> notices;    // warnings, what was left out, and what is in "default" by default
 };
 

@@ -4,6 +4,9 @@
 #include <array>
 #include <utility>
 
+#include "base/nearest.h"
+#include "policy/resource/resource_scalar.h"
+
 namespace sluice::policy::tracee {
 namespace {
 
@@ -240,6 +243,18 @@ std::string_view WhyMissing(std::string_view name) {
     if (name.starts_with(missing.prefix)) return missing.why;
   }
   return "";
+}
+
+std::string UnknownEvent(std::string_view name) {
+  if (name.starts_with('-'))
+    return fmt::format("{}: events are excluded from a set only, and sets are not known here", Quoted(name));
+  if (const std::string_view why = WhyMissing(name); !why.empty())
+    return fmt::format("{}: there is no such event here: {}", Quoted(name), why);
+  std::vector<std::string> names;
+  for (const EventInfo& event : Events()) names.emplace_back(event.name);
+  const std::string near = Nearest(names, std::string(name));
+  return fmt::format("{}: there is no such event here{}", Quoted(name),
+                     near.empty() ? "" : fmt::format(": did you mean {}?", near));
 }
 
 std::span<const ContextField> ContextFields() { return kContextFields; }

@@ -32,6 +32,9 @@ const EventInfo* FindEvent(std::string_view name);  // null: there is none
 // Why an event that Tracee knows is not among Events(); empty: Tracee has none of this name, as far as is known here.
 std::string_view WhyMissing(std::string_view name);
 
+// What to say of a name that is not among Events().
+std::string UnknownEvent(std::string_view name);
+
 // What scopes and filters may say about the process beside `data`.
 struct ContextField {
   std::string_view name;   // "comm"; each of several names has a row

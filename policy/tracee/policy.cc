@@ -1,14 +1,13 @@
 #include "policy/tracee/policy.h"
 
 #include <algorithm>
-#include <map>
 #include <optional>
 #include <set>
 #include <utility>
 
-#include "base/nearest.h"
 #include "policy/resource/resource_scalar.h"
-#include "policy/rules/loader.h"
+#include "policy/tracee/detector_reader.h"
+#include "policy/tracee/draft_rule.h"
 #include "policy/tracee/filter.h"
 
 namespace sluice::policy::tracee {
@@ -22,7 +21,7 @@ std::string ScalarAt(const YamlNode& map, std::string_view key) {
   return value == nullptr ? "" : value->scalar;
 }
 
-enum class Shape { kNone, kObject, kPlain, kOther };
+enum class Shape { kNone, kObject, kPlain, kDetector, kOther };
 
 Shape ShapeOf(const YamlNode& root) {
   if (root.type != YamlNode::Type::kMap) return Shape::kNone;
@@ -30,15 +29,8 @@ Shape ShapeOf(const YamlNode& root) {
     return ScalarAt(root, "kind") == "Policy" ? Shape::kObject : Shape::kOther;
   const std::string type = ScalarAt(root, "type");
   if (type == "policy") return Shape::kPlain;
-  return type == "detector" || type == "string_list" ? Shape::kOther : Shape::kNone;
+  return DetectorKindOf(root) == DetectorKind::kNone ? Shape::kNone : Shape::kDetector;
 }
-
-// A rule of the policy before it is compiled.
-struct DraftRule {
-  std::string event;
-  std::string condition;
-  Place place;
-};
 
 Status ReadActions(const Field& field, std::string_view key) {
   const auto list = field.Get(key);
@@ -59,7 +51,10 @@ StatusOr<std::string> ReadScope(const Field& spec) {
   bool global = false;
   std::size_t count = 0;
   const Status read = list->ForEachItem([&](const Field& item) -> Status {
-    SL_ASSIGN_OR_RETURN(const std::string condition, ConditionOfScope(item));
+    SL_ASSIGN_OR_RETURN(const std::string text, item.String());
+    const auto scope = ConditionOfScope(text);
+    if (!scope.ok()) return item.Error(Message(scope.status()));
+    const std::string& condition = *scope;
     ++count;
     global = global || condition.empty();
     if (!condition.empty()) all += (all.empty() ? "" : " and ") + condition;
@@ -70,22 +65,11 @@ StatusOr<std::string> ReadScope(const Field& spec) {
   return all;
 }
 
-Status UnknownEvent(const Field& field, const std::string& name) {
-  if (name.starts_with('-'))
-    return field.Error(
-        fmt::format("{}: events are excluded from a set only, and sets are not known here", Quoted(name)));
-  if (const std::string_view why = WhyMissing(name); !why.empty())
-    return field.Error(fmt::format("{}: there is no such event here: {}", Quoted(name), why));
-  std::vector<std::string> names;
-  for (const EventInfo& event : Events()) names.emplace_back(event.name);
-  const std::string near = Nearest(names, name);
-  return field.Error(fmt::format("{}: there is no such event here{}", Quoted(name),
-                                 near.empty() ? "" : fmt::format(": did you mean {}?", near)));
-}
-
 class PolicyReader {
  public:
-  explicit PolicyReader(std::string scope) : scope_(std::move(scope)) {}
+  // `name`, `description`: of the policy.
+  PolicyReader(std::string name, std::string description, std::string scope)
+      : name_(std::move(name)), description_(std::move(description)), scope_(std::move(scope)) {}
 
   Status Read(const Field& rule) {
     SL_RETURN_IF_ERROR(rule.AllowOnly({"event", "filters", "actions"}));
@@ -109,66 +93,36 @@ class PolicyReader {
   Status Add(const Field& rule, const Field& field, std::string name) {
     name.erase(0, std::min(name.find_first_not_of(' '), name.size()));
     const EventInfo* const event = FindEvent(name);
-    if (event == nullptr) return UnknownEvent(field, name);
+    if (event == nullptr) return field.Error(UnknownEvent(name));
     if (!seen_.insert(name).second) return field.Error(fmt::format("{}: is there twice", Quoted(name)));
     if (drafts_.size() == kMaxRules) return field.Error(fmt::format("more than {} events", kMaxRules));
     std::string condition = fmt::format("({})", event->condition);
     if (!scope_.empty()) condition += " and " + scope_;
-    // Of one name, one value is enough, and different names must all hold: as Tracee has it.
-    std::map<std::string, std::string> by_name;
+    FilterSet set;
     if (const auto filters = rule.Get("filters")) {
       SL_RETURN_IF_ERROR(filters->ForEachItem([&](const Field& item) -> Status {
-        SL_ASSIGN_OR_RETURN(const std::string one, ConditionOfFilter(item, *event));
         SL_ASSIGN_OR_RETURN(const std::string text, item.String());
-        const std::size_t end = text.find_first_of("=!<>");
-        const bool is_equal = end != std::string::npos && text[end] == '=';
-        const std::string key = is_equal ? text.substr(0, end + 1) : text;
-        std::string& all = by_name[key];
-        all = all.empty() ? one : fmt::format("({} or {})", all, one);
+        const auto one = ConditionOfFilter(text, *event);
+        if (!one.ok()) return item.Error(Message(one.status()));
+        set.Add(text, *one);
         return OkStatus();
       }));
     }
-    for (const auto& [key, one] : by_name) condition += " and " + one;
-    drafts_.push_back({.event = name, .condition = condition, .place = rule.place()});
+    condition += set.Condition();
+    drafts_.push_back({.name = name_ + ": " + name,
+                       .description = description_.empty() ? name_ : description_,
+                       .condition = condition,
+                       .output = fmt::format("{} | {}", name, kCommonOutput),
+                       .priority = event->is_signature ? "WARNING" : "INFO",
+                       .tags = {},
+                       .place = rule.place()});
     return OkStatus();
   }
 
-  const std::string scope_;
+  const std::string name_, description_, scope_;
   std::set<std::string> seen_;
   std::vector<DraftRule> drafts_;
 };
-
-std::string YamlQuoted(std::string_view text) {
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? std::string("''") : std::string(1, c);
-  return out + "'";
-}
-
-// By way of a rules file, so that the loader's checks are the only ones.
-StatusOr<std::vector<rules::Rule>> Compile(const Field& root, const std::string& policy, const std::string& description,
-                                           const std::vector<DraftRule>& drafts) {
-  std::string text;
-  for (const DraftRule& draft : drafts) {
-    const EventInfo* const event = FindEvent(draft.event);
-    text += fmt::format("- rule: {}\n  desc: {}\n  condition: {}\n", YamlQuoted(policy + ": " + draft.event),
-                        YamlQuoted(description.empty() ? policy : description), YamlQuoted(draft.condition));
-    text += fmt::format(
-        "  output: {}\n  priority: {}\n  tags: [tracee]\n  warn_evttypes: false\n",
-        YamlQuoted(draft.event +
-                   " | process=%proc.exepath command=%proc.cmdline parent=%proc.pname user=%user.name file=%fd.name "
-                   "result=%evt.res container=%container.id pod=%k8s.pod.name namespace=%k8s.ns.name"),
-        event->is_signature ? "WARNING" : "INFO");
-  }
-  rules::Loader loader;
-  const rules::LoadResult loaded = loader.Load(policy, text);
-  if (!loaded.ok()) return root.Error(fmt::format("cannot be compiled: {}", loaded.errors.front().what));
-  std::vector<rules::Rule> all = loader.rules();
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    all[i].file = std::string(root.document().origin);
-    all[i].place = drafts[i].place;
-  }
-  return all;
-}
 
 struct Named {
   std::string name;
@@ -209,18 +163,23 @@ StatusOr<std::vector<rules::Rule>> ReadPolicy(const Field& root, Shape shape) {
   const auto list = spec->Get("rules");
   if (!list) return spec->Missing("rules");
   if (list->node().items.empty()) return list->Error("is empty: the policy would do nothing");
-  PolicyReader reader(scope.ok() ? *scope : "");
+  PolicyReader reader(named.name, named.description, scope.ok() ? *scope : "");
   Status first = scope.status();
   first.Update(list->ForEachItem([&](const Field& rule) { return reader.Read(rule); }));
   if (!first.ok()) return first;
-  return Compile(root, named.name, named.description, reader.Take());
+  auto rules = CompileDrafts(std::string(root.document().origin), reader.Take());
+  if (!rules.ok()) return root.Error(Message(rules.status()));
+  return rules;
 }
 
 }  // namespace
 
 bool IsPolicyText(std::string_view text) {
   bool found = false;
-  const auto visit = [&](const YamlNode& root, int) { found = found || ShapeOf(root) != Shape::kNone; };
+  const auto visit = [&](const YamlNode& root, int) {
+    const Shape shape = ShapeOf(root);
+    found = found || (shape != Shape::kNone && shape != Shape::kDetector);
+  };
   return !ParseYaml(text, visit) && found;
 }
 
@@ -230,6 +189,7 @@ LoadedPolicies LoadPolicies(const std::string& file, std::string_view text) {
   const auto visit = [&](const YamlNode& root, int number) {
     Document document{.origin = file, .subject = fmt::format("document {}", number)};
     const Shape shape = ShapeOf(root);
+    if (shape == Shape::kDetector) return;
     const YamlNode* const metadata = root.type == YamlNode::Type::kMap ? root.Find("metadata") : nullptr;
     const std::string name = shape == Shape::kPlain ? ScalarAt(root, "name")
                              : metadata == nullptr  ? ""
@@ -237,10 +197,7 @@ LoadedPolicies LoadPolicies(const std::string& file, std::string_view text) {
     if (!name.empty()) document.subject = document.object = "Policy/" + name;
     const Field field(document, root);
     if (shape == Shape::kNone || shape == Shape::kOther) {
-      field
-          .Error(shape == Shape::kNone ? "is no policy of Tracee's"
-                                       : "detectors and lists are not read here: their conditions are programs (CEL)")
-          .IgnoreError();
+      field.Error("is no policy of Tracee's").IgnoreError();
     } else if (!name.empty() && !names.insert(name).second) {
       field.Error(fmt::format("two policies are called {}", Quoted(name))).IgnoreError();
     } else if (auto rules = ReadPolicy(field, shape); rules.ok()) {

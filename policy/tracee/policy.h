@@ -14,7 +14,7 @@
 
 namespace sluice::policy::tracee {
 
-// Whether one of the documents says that it is a policy or a detector of Tracee's. False also for what is not YAML.
+// Whether one of the documents says that it is a policy of Tracee's. False also for what is not YAML.
 bool IsPolicyText(std::string_view text);
 
 struct LoadedPolicies {
@@ -23,7 +23,7 @@ struct LoadedPolicies {
   std::vector<Problem> problems;
 };
 
-// All documents of a text.
+// All documents of a text, but for detectors and lists (detector.h).
 LoadedPolicies LoadPolicies(const std::string& file, std::string_view text);
 
 }  // namespace sluice::policy::tracee

@@ -189,6 +189,28 @@ TEST_F(Rules, WhatIsRecordedIsReplayed) {
   EXPECT_THAT(replayed.out, HasSubstr("\"rule\":\"Secret read\""));
 }
 
+TEST_F(Rules, ATraceeDetectorHits) {
+  const std::string cat = fs::canonical("/bin/cat");
+  Write("list.yaml", fmt::format("type: string_list\nname: TOOLS\nvalues: [{}]\n", cat));
+  Write("detector.yaml",
+        "type: detector\nid: t-1\nproduced_event: {name: tool_run, version: 1.0.0, tags: [execution]}\n"
+        "requirements: {events: [{name: sched_process_exec}]}\n"
+        "threat: {description: d, severity: high}\n"
+        "conditions: ['getEventData(\"pathname\") in TOOLS']\n"
+        "output: {fields: [{name: tool, expression: 'getEventData(\"pathname\")'}]}\n");
+  Start({"--rules", directory_});
+  if (fixture_ == nullptr) return;
+  Run("db", {"/bin/true"});
+  Run("web", {"/bin/cat", File("other")});
+  std::vector<json> found;
+  ASSERT_TRUE(Eventually([&] { return !(found = Detections({"--workload", "shop/web"})).empty(); })) << agent().Log();
+  ASSERT_EQ(found.size(), 1U) << json(found);
+  EXPECT_EQ(found[0]["rule"], "tool_run");
+  EXPECT_EQ(found[0]["priority"], "ERROR");
+  EXPECT_EQ(Detections({"--workload", "shop/db"}).size(), 0U);
+  EXPECT_THAT(found[0]["output"].get<std::string>(), HasSubstr("tool_run | tool=" + cat));
+}
+
 // Each trigger is one hit, whatever reload it falls into.
 TEST_F(Rules, ReloadsLoseNoHitAndDoubleNone) {
   constexpr std::uint64_t kReloads = 200;

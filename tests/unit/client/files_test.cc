@@ -109,6 +109,13 @@ TEST_F(Files, CheckReadsTraceesPoliciesToo) {
   const auto one = Run({"check", "-f", right});
   EXPECT_EQ(one.exit_code, 0);
   EXPECT_EQ(one.output, "1 objects in 1 files: all right\n");
+  const std::string detector = Write("detector.yaml",
+                                     "type: detector\nid: a\nproduced_event: {name: found, version: 1.0.0}\n"
+                                     "requirements: {events: [{name: openat}]}\nconditions: ['1 == 1']\n");
+  const auto two = Run({"check", "-f", right, detector});
+  EXPECT_EQ(two.exit_code, 1);
+  EXPECT_EQ(two.output,
+            detector + ":5:14: Detector/found: conditions[0]: column 3: two constants are not compared here\n");
 }
 
 TEST_F(Files, CheckFindsTwoPodsWithOneAddress) {

@@ -133,6 +133,27 @@ TEST_F(RuleFollowerTest, TraceesPoliciesAreRulesToo) {
               HasSubstr(wrong + ":4: Policy/q: rules[0].event: \"net_packet_dns\""));
 }
 
+// A detector may build on one of another file, and take a list from a third.
+TEST_F(RuleFollowerTest, TraceesDetectorsAreRulesToo) {
+  directory_.Write("a.yaml",
+                   "type: detector\nid: a\nproduced_event: {name: outer, version: 1.0.0}\n"
+                   "requirements: {events: [{name: inner, scope_filters: [container]}]}\n");
+  const std::string inner = directory_.Write(
+      "b.yaml",
+      "type: detector\nid: b\nproduced_event: {name: inner, version: 1.0.0}\nrequirements: {events: [{name: openat}]}\n"
+      "conditions: ['getEventData(\"pathname\") in PLACES']\n");
+  EXPECT_THAT(Message(LoadRuleFiles({.paths = {directory_.path()}}).status()),
+              HasSubstr(inner + ":5: Detector/inner: conditions[0]: column 29: there is no list PLACES"));
+  directory_.Write("c.yaml", "type: string_list\nname: PLACES\nvalues: [/etc/shadow]\n");
+  directory_.Write("d.yaml", RuleText("One", "evt.type = openat"));
+  const auto loaded = LoadRuleFiles({.paths = {directory_.path()}});
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  std::vector<std::string> names;
+  for (const auto& rule : loaded->ruleset->rules()) names.push_back(rule.name);
+  EXPECT_THAT(names, ElementsAre("One", "outer", "inner"));
+  EXPECT_THAT(loaded->files, SizeIs(4));
+}
+
 TEST_F(RuleFollowerTest, ADirectoryWithoutRulesIsAnError) {
   const auto loaded = LoadRuleFiles({.paths = {directory_.path()}});
   EXPECT_THAT(Message(loaded.status()), HasSubstr("there is no *.yaml or *.yml file"));

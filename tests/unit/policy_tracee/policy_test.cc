@@ -6,13 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "policy/rules/ruleset.h"
 #include "policy/tracee/events.h"
+#include "tests/unit/policy_tracee/made_call.h"
 
 namespace sluice::policy::tracee {
 namespace {
 
-using rules::Event;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -35,44 +34,7 @@ std::vector<rules::Rule> RulesOf(const std::string& text) {
   return std::move(loaded.rules);
 }
 
-// One call of a process, as sensors would tell it.
-struct Made {
-  explicit Made(const std::string& type, std::int64_t result = 3) {
-    process.pid = 1000;
-    process.vpid = 7;
-    process.name = "ls";
-    process.exe = "ls";
-    process.executable.path = "/usr/bin/ls";
-    process.credentials.uid = 0;
-    container.id = container.full_id = "abcdef123456";
-    descriptor.kind = rules::DescriptorKind::kFile;
-    descriptor.name = "/etc/shadow";
-    descriptor.raw_name = "/tmp/x";
-    event.type = rules::FindEventType(type).value();
-    event.result = result;
-    event.process = &process;
-    event.container = &container;
-    event.descriptor = &descriptor;
-    event.descriptor_number = result;
-    event.open = rules::OpenMode{.read = true};
-  }
-  rules::Process process;
-  rules::Container container;
-  rules::Descriptor descriptor;
-  Event event;
-};
-
-// The rules that the event meets.
-std::vector<std::string> Hits(const std::string& text, Made& made) {
-  Describe(made.process);
-  const auto ruleset = rules::Ruleset::Compile(RulesOf(text));
-  rules::Matcher matcher(ruleset);
-  std::vector<std::string> names;
-  for (const std::uint32_t i : matcher.Match(made.event, rules::MatchMode::kAll))
-    names.push_back(ruleset->rules()[i].name);
-  return names;
-}
-bool IsHit(const std::string& text, Made made) { return !Hits(text, made).empty(); }
+bool IsHit(const std::string& text, Made made) { return !HitsOf(RulesOf(text), made).empty(); }
 
 TEST(TraceePolicy, BothShapesAreRules) {
   const auto object = RulesOf(Policy("[global]", "[{event: openat}, {event: 'setuid,unlink'}]"));
@@ -91,6 +53,7 @@ TEST(TraceePolicy, BothShapesAreRules) {
   EXPECT_FALSE(IsPolicyText("- rule: x\n"));
   EXPECT_FALSE(IsPolicyText("{apiVersion: v1, kind: Policy}"));
   EXPECT_FALSE(IsPolicyText("a: [\n"));
+  EXPECT_FALSE(IsPolicyText("type: detector\n"));
 }
 
 TEST(TraceePolicy, ScopesAndFiltersDecide) {
@@ -99,28 +62,14 @@ TEST(TraceePolicy, ScopesAndFiltersDecide) {
   };
   const Made made("openat");
   const std::vector<std::pair<std::string, bool>> scopes = {
-      {"global", true},
-      {"comm=ls", true},
-      {"comm=cat,ls", true},
-      {"comm=cat", false},
-      {"comm!=cat", true},
-      {"comm!=ls", false},
-      {"uid=0", true},
-      {"uid>0", false},
-      {"uid>=0", true},
-      {"uid<1", true},
-      {"uid!=0", false},
-      {"pid=1000", true},
-      {"pid=7", false},
-      {"hostPid=1000", true},
-      {"container", true},
-      {"not-container", false},
-      {"container=abc", true},
-      {"container=b", false},
-      {"executable=/usr/bin/ls", true},
-      {"bin=/usr/bin/*", true},
-      {"exec=*/ls", true},
-      {"exe=*bin*", true},
+      {"global", true},         {"comm=ls", true},          {"comm=cat,ls", true},
+      {"comm=cat", false},      {"comm!=cat", true},        {"comm!=ls", false},
+      {"uid=0", true},          {"uid>0", false},           {"uid>=0", true},
+      {"uid<1", true},          {"uid!=0", false},          {"pid=1000", true},
+      {"pid=7", false},         {"hostPid=1000", true},     {"container", true},
+      {"not-container", false}, {"container=abc", true},    {"container=b", false},
+      {"container=true", true}, {"container=false", false}, {"executable=/usr/bin/ls", true},
+      {"bin=/usr/bin/*", true}, {"exec=*/ls", true},        {"exe=*bin*", true},
       {"binary=/bin/*", false},
   };
   for (const auto& [scope, hit] : scopes) EXPECT_EQ(IsHit(policy(scope, ""), made), hit) << scope;
@@ -201,7 +150,7 @@ TEST(TraceePolicy, WhatIsWrongOrMissingIsNamed) {
       {scope("container=new"), "spec.scope[0]: container=new: whether a container is new is not known here"},
       {scope("pid=new"), "spec.scope[0]: pid=new: which processes are new is not known here"},
       {scope("uid"), "spec.scope[0]: uid: needs a value, as in uid=VALUE"},
-      {"type: detector\nid: x\n", "detectors and lists are not read here: their conditions are programs (CEL)"},
+      {"apiVersion: tracee.aquasec.com/v1beta1\nkind: Detector\n", "is no policy of Tracee's"},
       {"type: policy\nscope: [global]\nrules: [{event: openat}]\n", "name: missing"},
       {"type: policy\nname: a\nrules: [{event: openat}]\n", "scope: missing"},
       {"type: policy\nname: a\nscope: [global]\nrules: []\n", "rules: is empty: the policy would do nothing"},
