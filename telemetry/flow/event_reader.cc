@@ -1,7 +1,6 @@
 #include "telemetry/flow/event_reader.h"
 
 #include <absl/container/flat_hash_set.h>
-#include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
 #include <cstring>
@@ -69,6 +68,34 @@ StatusOr<std::vector<FlowRecord>> NewestFlows(datapath::PathReader* datapath, co
   return newest;
 }
 
+std::int64_t NanosecondsOf(const google::protobuf::Timestamp& time) {
+  return time.seconds() * 1'000'000'000 + time.nanos();
+}
+
+struct PastEvent {
+  std::int64_t time_ns = 0;  // since 1970
+  History::Kept kept;
+};
+
+// Oldest first. Events are loaded one at a time, and flows only if something has to be looked at: there may be very
+// many.
+std::vector<PastEvent> WantedOf(const History& history, const EventFilter& filter) {
+  std::vector<PastEvent> wanted;
+  for (History::Kept& kept : history.List()) {
+    const auto* const flow = std::get_if<PackedFlow>(&kept);
+    if (flow != nullptr && filter.TakesEveryFlow()) {
+      wanted.push_back({flow->time_ns, std::move(kept)});
+      continue;
+    }
+    if (flow != nullptr && !filter.WantsFlows()) continue;
+    const EventPtr event = history.Load(kept);
+    if (IsWanted(filter, *event)) wanted.push_back({NanosecondsOf(TimeOf(*event)), std::move(kept)});
+  }
+  std::stable_sort(wanted.begin(), wanted.end(),
+                   [](const PastEvent& a, const PastEvent& b) { return a.time_ns < b.time_ns; });
+  return wanted;
+}
+
 }  // namespace
 
 bool IsLargeRead(const EventFilter& filter, std::uint32_t last) {
@@ -83,10 +110,7 @@ Status ReadEvents(datapath::PathReader* datapath, FlowAssembler* assembler, cons
   if (filter.WantsFlows()) {
     SL_ASSIGN_OR_RETURN(flows, NewestFlows(datapath, context, filter, last));
   }
-  std::vector<EventPtr> past = history.Read();
-  std::erase_if(past, [&](const EventPtr& event) { return !IsWanted(filter, *event); });
-  std::stable_sort(past.begin(), past.end(),
-                   [](const EventPtr& a, const EventPtr& b) { return TimeOf(*a) < TimeOf(*b); });
+  const std::vector<PastEvent> past = WantedOf(history, filter);
 
   const std::size_t all = flows.size() + past.size();
   std::size_t skip = last != 0 && all > last ? all - last : 0;
@@ -95,8 +119,8 @@ Status ReadEvents(datapath::PathReader* datapath, FlowAssembler* assembler, cons
   std::optional<v1::Event> next;  // made from *flow
   while (flow != flows.end() || event != past.end()) {
     if (flow != flows.end() && !next) next = Assemble(context, *flow);
-    const bool take_flow = next && (event == past.end() || TimeOf(*next) < TimeOf(**event));
-    if (skip == 0 && !consume(take_flow ? *next : **event)) break;
+    const bool take_flow = next && (event == past.end() || NanosecondsOf(TimeOf(*next)) < event->time_ns);
+    if (skip == 0 && !consume(take_flow ? *next : *history.Load(event->kept))) break;
     if (skip != 0) skip--;
     if (take_flow) {
       next.reset();

@@ -5,7 +5,7 @@
 
 #include "api/hubble_observer.pb.h"
 #include "telemetry/event/fair_queue.h"
-#include "telemetry/hubble/event_ring.h"
+#include "telemetry/event/event_ring.h"
 #include "telemetry/hubble/ring_window.h"
 
 namespace sluice::telemetry {

@@ -12,7 +12,7 @@
 #include <optional>
 
 #include "base/status.h"
-#include "telemetry/hubble/event_ring.h"
+#include "telemetry/event/event_ring.h"
 
 namespace sluice::telemetry {
 

@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "api/hubble_observer.pb.h"
-#include "telemetry/hubble/event_ring.h"
+#include "telemetry/event/event_ring.h"
 #include "telemetry/hubble/ring_window.h"
 
 namespace sluice::telemetry {

@@ -49,6 +49,12 @@ class EventRing {
     changed_.notify_all();
   }
 
+  // The owner with the most bytes loses its oldest entry, unless that is the newest of all.
+  void GiveUpOne() {
+    const std::lock_guard lock(mutex_);
+    if (items_.size() > 1) Evict();
+  }
+
   // At most `most` entries, from `from` on and before `end`.
   Batch Read(std::uint64_t from, std::size_t most, std::uint64_t end = UINT64_MAX) const {
     const std::lock_guard lock(mutex_);
