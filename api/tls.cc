@@ -60,15 +60,20 @@ StatusOr<Key> ReadKey(const std::string& path) {
   return key;
 }
 
-}  // namespace
-
-Status CheckTls(const TlsFiles& files) {
+// Whether certificate and key can be read and belong together.
+Status CheckPair(const TlsFiles& files) {
   SL_ASSIGN_OR_RETURN(const Certificate certificate, ReadCertificate(files.certificate));
   SL_ASSIGN_OR_RETURN(const Key key, ReadKey(files.key));
-  SL_RETURN_IF_ERROR(ReadCertificate(files.ca).status());
   const bool fit = X509_check_private_key(certificate.get(), key.get()) == 1;
   ERR_clear_error();
   return fit ? OkStatus() : InvalidError("{}: not the key of the certificate in {}", files.key, files.certificate);
+}
+
+}  // namespace
+
+Status CheckTls(const TlsFiles& files) {
+  SL_RETURN_IF_ERROR(CheckPair(files));
+  return ReadCertificate(files.ca).status();
 }
 
 std::shared_ptr<grpc::ServerCredentials> MakeServerCredentials(const TlsFiles& files) {
@@ -87,6 +92,22 @@ StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeClientCredentials(const 
   SL_ASSIGN_OR_RETURN(options.pem_cert_chain, ReadPem(files.certificate));
   SL_ASSIGN_OR_RETURN(options.pem_private_key, ReadPem(files.key));
   SL_ASSIGN_OR_RETURN(options.pem_root_certs, ReadPem(files.ca));
+  return grpc::SslCredentials(options);
+}
+
+StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeOutgoingCredentials(const TlsFiles& files) {
+  if (files.certificate.empty() != files.key.empty())
+    return InvalidError("{}: a certificate and its key belong together", files.certificate + files.key);
+  grpc::SslCredentialsOptions options;
+  if (!files.ca.empty()) {
+    SL_RETURN_IF_ERROR(ReadCertificate(files.ca).status());
+    SL_ASSIGN_OR_RETURN(options.pem_root_certs, ReadPem(files.ca));
+  }
+  if (!files.certificate.empty()) {
+    SL_RETURN_IF_ERROR(CheckPair(files));
+    SL_ASSIGN_OR_RETURN(options.pem_cert_chain, ReadPem(files.certificate));
+    SL_ASSIGN_OR_RETURN(options.pem_private_key, ReadPem(files.key));
+  }
   return grpc::SslCredentials(options);
 }
 

@@ -29,6 +29,9 @@ Status CheckTls(const TlsFiles& files);
 // Credentials that follow changes of the files within a second or two.
 std::shared_ptr<grpc::ServerCredentials> MakeServerCredentials(const TlsFiles& files);
 StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeClientCredentials(const TlsFiles& files);
+// Of a client of somebody else's server, whose certificate has to be of `ca`, or of the system's CAs if there is none.
+// Without `certificate` and `key` the client shows none.
+StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeOutgoingCredentials(const TlsFiles& files);
 
 // Logs when the files have changed, and whether new connections are possible with them.
 class TlsWatch {

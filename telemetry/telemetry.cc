@@ -51,6 +51,8 @@ Telemetry::Telemetry(TelemetryOptions options, TelemetrySources sources)
                 .hook_policies = sources_.hook_policies,
                 .hook_records = sources_.hook_records,
                 .detection = sources_.detection,
+                .otlp = sources_.otlp,
+                .captures = sources_.captures,
                 .http_dropped =
                     [this] {
                       const HttpServer* const http = serving_;

@@ -41,6 +41,8 @@ struct TelemetrySources {
   HookPoliciesNow hook_policies;                     // may be absent: nothing enforces them
   HookRecordsNow hook_records;                       // likewise
   DetectionNow detection;                            // may be absent: there are no detection rules
+  OtlpNow otlp;                                      // may be absent: no collector
+  CaptureNow captures;                               // may be absent: no packets are kept
   const ContainerNames* containers = nullptr;        // null: no container has a name
   const datapath::ServiceNames* services = nullptr;  // null: no Service has a name
   std::function<void(bool on)> send_flow_events;     // SL_SETTING_EVENTS; must not call back

@@ -96,6 +96,7 @@ Status Agent::Begin() {
   node_name_ = options_.node_name.empty() ? HostName() : options_.node_name;
   SL_RETURN_IF_ERROR(CheckExport());
   SL_RETURN_IF_ERROR(Captures::Check(CaptureOptions()));
+  SL_RETURN_IF_ERROR(Otlp::Check(options_));
   SL_RETURN_IF_ERROR(api::Server::Check(ApiServer()));
   SL_RETURN_IF_ERROR(CheckTetragonApi());
   SL_RETURN_IF_ERROR(hubble::HubbleApi::Check(options_.hubble, options_.api.change_group, options_.api.read_group));
@@ -152,6 +153,7 @@ Status Agent::Begin() {
   SL_RETURN_IF_ERROR(StartExport());
   ready_ = true;
   SL_RETURN_IF_ERROR(telemetry_->Start());
+  SL_RETURN_IF_ERROR(StartOtlp());
   SL_RETURN_IF_ERROR(StartApi());
   SL_RETURN_IF_ERROR(StartHubble());
   SL_RETURN_IF_ERROR(StartKubeArmorApi());
@@ -166,6 +168,8 @@ Agent::~Agent() {
   if (lsm_policies_) lsm_policies_->Stop();
   begun_rules_ = nullptr;
   if (telemetry_) telemetry_->Stop();  // ends the followers' calls and requests for metrics
+  begun_otlp_ = nullptr;
+  otlp_.reset();  // it reads metrics of what ends below
   tetragon_api_.reset();
   hubble_.reset();
   server_.reset();
@@ -358,6 +362,14 @@ void Agent::MakeTelemetry() {
     return rules == nullptr ? std::nullopt : rules->Numbers();
   };
   sources.responses = [this] { return responses_ ? responses_->Numbers() : telemetry::ResponseNumbers(); };
+  sources.captures = [this]() -> std::optional<telemetry::CaptureNumbers> {
+    const Captures* const captures = begun_captures_;
+    return captures == nullptr ? std::nullopt : std::optional(captures->MetricNumbers());
+  };
+  sources.otlp = [this] {
+    const Otlp* const otlp = begun_otlp_;
+    return otlp == nullptr ? std::vector<telemetry::OtlpNumbers>() : otlp->Numbers();
+  };
   sources.quarantined_workloads = [controller]() -> StatusOr<std::size_t> {
     SL_ASSIGN_OR_RETURN(const policy::Quarantine quarantine, controller->quarantine());
     return quarantine.workloads.size();
@@ -437,6 +449,13 @@ void Agent::StartCaptures() {
   auto captures = Captures::Start(CaptureOptions(), datapath_.get(), telemetry_.get());
   if (!captures.ok()) return LogError("no packets are captured: {}", Message(captures.status()));
   captures_ = *std::move(captures);
+  begun_captures_ = captures_.get();
+}
+
+Status Agent::StartOtlp() {
+  SL_ASSIGN_OR_RETURN(otlp_, Otlp::Start(options_, node_name_, telemetry_.get()));
+  begun_otlp_ = otlp_.get();
+  return OkStatus();
 }
 
 Status Agent::StartApi() {

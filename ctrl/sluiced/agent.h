@@ -22,6 +22,7 @@
 #include "ctrl/sluiced/kubernetes.h"
 #include "ctrl/sluiced/lsm_policies.h"
 #include "ctrl/sluiced/options.h"
+#include "ctrl/sluiced/otlp.h"
 #include "ctrl/sluiced/responses.h"
 #include "ctrl/sluiced/rules.h"
 #include "ctrl/sluiced/services.h"
@@ -69,6 +70,7 @@ class Agent {
   void ReadRulesAgain();
   Status CheckExport() const;  // InvalidArgument: the file cannot be written
   Status StartExport();
+  Status StartOtlp();
   Captures::Options CaptureOptions() const;
   void StartCaptures();
   Status StartApi();
@@ -110,6 +112,7 @@ class Agent {
   std::unique_ptr<DetectionRules> rules_;  // after telemetry, which it uses
   std::unique_ptr<Captures> captures_;     // null: the kernel refused
   std::unique_ptr<Responses> responses_;   // made before the agent is ready
+  std::unique_ptr<Otlp> otlp_;             // null: without --otlp
   std::unique_ptr<api::Service> service_;
   std::unique_ptr<api::Server> server_;
   std::unique_ptr<TetragonApi> tetragon_api_;              // null: not served
@@ -121,6 +124,8 @@ class Agent {
   std::atomic<const api::Calls*> tetragon_calls_{nullptr};        // likewise
   std::atomic<const hubble::HubbleApi*> served_hubble_{nullptr};  // hubble_, once it serves
   std::atomic<const DetectionRules*> begun_rules_{nullptr};       // rules_, once it exists
+  std::atomic<const Captures*> begun_captures_{nullptr};          // captures_, once it exists
+  std::atomic<const Otlp*> begun_otlp_{nullptr};                  // otlp_, likewise
   std::atomic<bool> ready_{false};                                // enforcement is in place
   std::set<std::string> attached_uplinks_;
   std::optional<Clock::time_point> refresh_at_;

@@ -89,4 +89,22 @@ v1::AgentStatus::Captures Captures::Numbers() const {
   return numbers;
 }
 
+telemetry::CaptureNumbers Captures::MetricNumbers() const {
+  const auto usage = packets_->usage();
+  const auto recorded = recorder_->numbers();
+  return {.workloads = usage.workloads,
+          .memory_bytes = usage.bytes,
+          .memory_limit = usage.limit,
+          .contended = usage.lost,
+          .overwritten = packets_->overwritten(),
+          .written = recorded.written,
+          .written_bytes = recorded.written_bytes,
+          .suppressed = recorded.suppressed,
+          .failed = recorded.failed,
+          .removed = recorded.files.removed,
+          .files = recorded.files.files,
+          .file_bytes = recorded.files.bytes,
+          .file_limit = options_.recorder.files.max_bytes};
+}
+
 }  // namespace sluice

@@ -38,6 +38,7 @@ class Captures {
   // What `capture` of a response calls.
   telemetry::Recorder* recorder() const { return recorder_.get(); }
   v1::AgentStatus::Captures Numbers() const;
+  telemetry::CaptureNumbers MetricNumbers() const;
 
  private:
   explicit Captures(Options options) : options_(std::move(options)) {}

@@ -267,6 +267,25 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_option("--forensics-max-bytes", options->forensics_max_bytes,
                  "files that Responses collect, in forensics/ of the state directory; the oldest ones make room")
       ->check(CLI::PositiveNumber);
+  app.add_option("--otlp", options->otlp.endpoint,
+                 "OpenTelemetry collector that events and metrics are sent to, by OTLP over gRPC: https://HOST:PORT, "
+                 "http://HOST:PORT (without TLS) or unix:///PATH")
+      ->check([](const std::string& text) { return text.empty() ? "" : otlp::EndpointProblem(text); }, "ADDRESS");
+  app.add_option("--otlp-tls-ca", options->otlp.tls.ca,
+                 "PEM file of the CAs of the collector's certificate; default: the system's");
+  app.add_option("--otlp-tls-cert", options->otlp.tls.certificate,
+                 "PEM file of the certificate that is shown to the collector; these files are read again when they "
+                 "change");
+  app.add_option("--otlp-tls-key", options->otlp.tls.key, "PEM file of its key");
+  app.add_option("--otlp-headers", options->otlp.headers,
+                 "file of headers for the collector, one `NAME: VALUE` a line, such as its token");
+  app.add_option("--otlp-logs", options->otlp_logs,
+                 "events that are sent as log records, with commas: denied (flows that policy denies, or would), flow "
+                 "(all flows), exec, exit, fork, hook, alert, detection, response, change; or none")
+      ->delimiter(',');
+  app.add_option("--otlp-metrics-interval", options->otlp_metrics_interval,
+                 "seconds between two times that all metrics are sent; 0: they are not")
+      ->check(CLI::Range(0U, 86400U));
   app.add_option("--history", options->history,
                  "ended flows that are remembered, as many hook events, and as many execs and exits");
   app.add_option("--workload-series", options->workload_series,

@@ -13,6 +13,7 @@
 #include "ctrl/detect/rule_files.h"
 #include "ctrl/detect/syslog_sender.h"
 #include "ctrl/hubble/hubble_api.h"
+#include "ctrl/otlp/otlp_sender.h"
 #include "ctrl/reconcile/state_store.h"
 #include "ctrl/web/web_server.h"
 #include "policy/resource/address.h"
@@ -70,6 +71,9 @@ struct AgentOptions {
   std::string capture_dir;                   // empty: "captures" in the state directory
   std::uint64_t capture_dir_bytes = 64U << 20;
   std::uint64_t forensics_max_bytes = std::uint64_t{1} << 30;
+  otlp::OtlpReceiver otlp;  // without an endpoint: nothing is sent
+  std::vector<std::string> otlp_logs = {"denied", "hook", "alert", "detection", "response", "change"};  // or "none"
+  std::uint32_t otlp_metrics_interval = 0;  // seconds; 0: no metrics
   std::uint32_t history = 4096;
   std::uint32_t workload_series = 256;
   std::uint32_t process_series = 512;

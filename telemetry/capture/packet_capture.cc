@@ -54,6 +54,7 @@ bool PacketStream::Read(const Consume& consume) {
     lost += overwritten - std::exchange(source.overwritten, overwritten);
   }
   lost_ += lost;
+  capture_->overwritten_ += lost;
   v1::CaptureReply reply;
   reply.set_lost(lost);
   if (held.empty() && lost == 0) return true;

@@ -6,6 +6,7 @@
 //   stream->Read([&](v1::CaptureReply&& reply) { return call->Write(writer, reply); });
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -104,6 +105,8 @@ class PacketCapture {
   std::vector<policy::ObjectName> captured() const;
   capture::CaptureRings::Usage usage() const { return rings_->usage(); }
   std::uint32_t snaplen() const { return options_.ring.snaplen; }
+  // Packets that were overwritten before one of all streams, also those that have ended, read them; about.
+  std::uint64_t overwritten() const { return overwritten_; }
 
  private:
   friend class PacketStream;
@@ -128,6 +131,7 @@ class PacketCapture {
   FlowAssembler* const assembler_;
   const CatchUp catch_up_;
   OnDenied on_denied_;
+  std::atomic<std::uint64_t> overwritten_ = 0;
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable wake_;
   std::map<std::uint32_t, Captured> captured_;  // by endpoint number

@@ -165,7 +165,10 @@ void Recorder::Finish(Job* job) {
   job->stream.reset();
   const std::lock_guard lock(mutex_);
   --open_;
-  if (job->status.ok()) ++numbers_.written[job->cause.kind];
+  if (job->status.ok()) {
+    ++numbers_.written[job->cause.kind];
+    numbers_.written_bytes += job->writer->bytes();
+  }
   if (!job->status.ok()) ++numbers_.failed;
   numbers_.files = files_.usage();
 }

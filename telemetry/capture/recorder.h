@@ -45,6 +45,7 @@ class Recorder {
   };
   struct Numbers {
     std::map<std::string, std::uint64_t> written;  // finished files by kind of cause
+    std::uint64_t written_bytes = 0;               // of these files
     std::uint64_t suppressed = 0;                  // by `interval` and `max_open`
     std::uint64_t failed = 0;
     CaptureFiles::Usage files;

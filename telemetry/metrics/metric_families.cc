@@ -213,6 +213,25 @@ void AddWriteFamilies(const SourceWrites& writes, Families* out) {
   builder.Begin("sluice_kubernetes_write_requests_total").Add(static_cast<double>(writes.requests));
 }
 
+void AddOtlpFamilies(const std::vector<OtlpNumbers>& signals, Families* out) {
+  if (signals.empty()) return;
+  FamilyBuilder builder(out);
+  builder.Begin("sluice_otlp_sent_total");
+  for (const OtlpNumbers& one : signals) builder.Add(static_cast<double>(one.sent), {{"signal", one.signal}});
+  builder.Begin("sluice_otlp_lost_total");
+  for (const OtlpNumbers& one : signals) {
+    const auto add = [&](const char* cause, std::uint64_t count) {
+      builder.Add(static_cast<double>(count), {{"signal", one.signal}, {"cause", cause}});
+    };
+    add("queue_full", one.no_room);
+    add("rejected", one.rejected);
+    add("refused", one.refused);
+    add("given_up", one.given_up);
+  }
+  builder.Begin("sluice_otlp_failures_total");
+  for (const OtlpNumbers& one : signals) builder.Add(static_cast<double>(one.failures), {{"signal", one.signal}});
+}
+
 void AddMapFamilies(const std::vector<datapath::MapUsage>& maps, Families* out) {
   FamilyBuilder builder(out);
   builder.Begin("sluice_map_entries");

@@ -8,6 +8,7 @@
 #include "kernel/datapath/path_reader.h"
 #include "telemetry/flow/policy_verdicts.h"
 #include "telemetry/flow/process_series.h"
+#include "telemetry/metrics/otlp_numbers.h"
 #include "telemetry/metrics/source_state.h"
 #include "telemetry/metrics/workload_series.h"
 
@@ -42,5 +43,6 @@ void AddProgramFamilies(const std::vector<datapath::AttachedProgram>& attached,
 void AddMapFamilies(const std::vector<datapath::MapUsage>& maps, Families* out);
 void AddSourceFamilies(const std::vector<SourceState>& sources, Families* out);  // of Kubernetes
 void AddWriteFamilies(const SourceWrites& writes, Families* out);                // likewise
+void AddOtlpFamilies(const std::vector<OtlpNumbers>& signals, Families* out);
 
 }  // namespace sluice::telemetry

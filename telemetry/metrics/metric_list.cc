@@ -57,6 +57,10 @@ constexpr char kByOutput[] = "2 outputs";
 const char* const kWithSensors = "while the process sensors run (`--process-sensors`)";
 const char* const kWithStats = "while the kernel counts (`sysctl kernel.bpf_stats_enabled=1`)";
 const char* const kWithExport = "with `--export-file`";
+constexpr char kBySignal[] = "2 signals";
+constexpr char kWithOtlp[] = "with `--otlp`";
+constexpr char kByCaptureCause[] = "6 causes";
+constexpr char kWithCaptures[] = "while packets can be kept";
 const char* const kWithProc = "while `/proc` can be read";
 
 void AddAgent(std::vector<MetricInfo>* out) {
@@ -511,6 +515,70 @@ void AddEvents(std::vector<MetricInfo>* out) {
   out->insert(out->end(), more.begin(), more.end());
 }
 
+void AddOtlp(std::vector<MetricInfo>* out) {
+  const std::vector<MetricInfo> more = {
+      {"sluice_otlp_sent_total",
+       kCounter,
+       "Log records or data points that the OpenTelemetry collector took.",
+       {"signal"},
+       kBySignal,
+       kWithOtlp},
+      {"sluice_otlp_lost_total",
+       kCounter,
+       "Log records or data points that were not sent: there was no room in the queue (queue_full), the collector did "
+       "not take some of a request (rejected) or all of it (refused), or it did not answer for too long (given_up).",
+       {"signal", "cause"},
+       "2 signals x 4 causes",
+       kWithOtlp},
+      {"sluice_otlp_failures_total",
+       kCounter,
+       "Attempts to send that failed; many are followed by another one.",
+       {"signal"},
+       kBySignal,
+       kWithOtlp},
+  };
+  out->insert(out->end(), more.begin(), more.end());
+}
+
+void AddCaptures(std::vector<MetricInfo>* out) {
+  const std::vector<MetricInfo> more = {
+      {"sluice_capture_workloads", kGauge, "Workloads whose packets are kept now.", {}, "", kWithCaptures},
+      {"sluice_capture_memory_bytes",
+       kGauge,
+       "Memory of the kernel for packets that are kept; --capture-memory is its limit.",
+       {},
+       "",
+       kWithCaptures},
+      {"sluice_capture_memory_limit_bytes", kGauge, "The most that it may be.", {}, "", kWithCaptures},
+      {"sluice_capture_packets_lost_total",
+       kCounter,
+       "Packets that were not kept (contended: two CPUs wrote in one place), or that were overwritten before a file or "
+       "a client had them (overwritten; about).",
+       {"cause"},
+       "2 causes",
+       kWithCaptures},
+      {"sluice_capture_files_written_total",
+       kCounter,
+       "Files of packets that were finished, by what began them.",
+       {"cause"},
+       kByCaptureCause,
+       kWithCaptures},
+      {"sluice_capture_files_suppressed_total",
+       kCounter,
+       "Alerts without a file of their own: too soon after another one of the workload, or too many at once.",
+       {},
+       "",
+       kWithCaptures},
+      {"sluice_capture_files_failed_total", kCounter, "Files that could not be written.", {}, "", kWithCaptures},
+      {"sluice_capture_files_removed_total", kCounter, "Files that made room for newer ones.", {}, "", kWithCaptures},
+      {"sluice_capture_files", kGauge, "Files of packets in --capture-dir.", {}, "", kWithCaptures},
+      {"sluice_capture_file_bytes", kGauge, "Size of these files.", {}, "", kWithCaptures},
+      {"sluice_capture_file_limit_bytes", kGauge, "The most that it may be.", {}, "", kWithCaptures},
+      {"sluice_capture_written_bytes_total", kCounter, "Bytes of the files that were finished.", {}, "", kWithCaptures},
+  };
+  out->insert(out->end(), more.begin(), more.end());
+}
+
 void AddKernel(std::vector<MetricInfo>* out) {
   const std::vector<MetricInfo> more = {
       {"sluice_map_entries", kGauge, "Entries of a BPF map.", {"map"}, kByMap, ""},
@@ -558,6 +626,8 @@ std::vector<MetricInfo> MakeList() {
   AddRules(&list);
   AddTraffic(&list);
   AddEvents(&list);
+  AddOtlp(&list);
+  AddCaptures(&list);
   AddKernel(&list);
   AddOwnProcess(&list);
   return list;

@@ -8,10 +8,12 @@
 #include <sstream>
 
 #include "base/log.h"
+#include "telemetry/metrics/capture_families.h"
 #include "telemetry/metrics/hook_families.h"
 #include "telemetry/metrics/lsm_families.h"
 #include "telemetry/metrics/metric_families.h"
 #include "telemetry/metrics/metric_list.h"
+#include "telemetry/metrics/otlp_families.h"
 #include "telemetry/metrics/own_process.h"
 #include "telemetry/metrics/response_families.h"
 #include "telemetry/metrics/rule_families.h"
@@ -115,7 +117,7 @@ void Metrics::NoteFailedRead(const Status& status) {
   LogWarn("metrics: {}", Message(status));
 }
 
-std::string Metrics::Render() {
+Families Metrics::Collect() {
   Families families = registry_->Collect();
   AddPolicyFamilies(sources_, &families);
   AddFlowFamilies(*sources_.sweeper, &families);
@@ -193,6 +195,9 @@ std::string Metrics::Render() {
   if (const auto detection = sources_.detection ? sources_.detection() : std::nullopt)
     AddRuleFamilies(*detection, &families);
   if (sources_.responses) AddResponseFamilies(sources_.responses(), &families);
+  if (sources_.otlp) AddOtlpFamilies(sources_.otlp(), &families);
+  if (const auto captures = sources_.captures ? sources_.captures() : std::nullopt)
+    AddCaptureFamilies(*captures, &families);
   if (sources_.http_dropped) {
     builder.Begin("sluice_http_connections_dropped_total").Add(static_cast<double>(sources_.http_dropped()));
   }
@@ -201,9 +206,18 @@ std::string Metrics::Render() {
   builder.Begin("sluice_observers").Add(static_cast<double>(sources_.hub->subscribers()));
   builder.Begin("sluice_metrics_read_failures_total").Add(static_cast<double>(failed_reads_));
 
+  return families;
+}
+
+std::string Metrics::Render() {
   std::ostringstream out;
-  prometheus::TextSerializer().Serialize(out, families);
+  prometheus::TextSerializer().Serialize(out, Collect());
   return out.str();
+}
+
+std::vector<otlp_metrics::ExportMetricsServiceRequest> Metrics::ToOtlp(const OtlpResource& resource,
+                                                                       std::size_t max_points) {
+  return MakeMetricRequests(Collect(), resource, ReadClocks().realtime_ns, max_points);
 }
 
 }  // namespace sluice::telemetry

@@ -1,5 +1,5 @@
 // The agent's metrics, in Prometheus' text format. Values are read at each scrape. Labels come from fixed sets, except
-// names of workloads, programs and policies, whose number is bounded. Thread-safe. This and metric_families are the
+// names of workloads, programs and policies, whose number is bounded. Thread-safe. This and its families are the
 // only users of prometheus-cpp.
 #pragma once
 
@@ -7,18 +7,23 @@
 #include <memory>
 #include <string>
 
+#include "api/otlp_metrics.pb.h"
 #include "telemetry/detect/rule_numbers.h"
 #include "telemetry/event/event_export.h"
 #include "telemetry/flow/flow_sweeper.h"
+#include "telemetry/metrics/capture_numbers.h"
 #include "telemetry/metrics/hook_policies.h"
 #include "telemetry/metrics/lsm_policies.h"
+#include "telemetry/metrics/otlp_numbers.h"
 #include "telemetry/metrics/response_numbers.h"
 #include "telemetry/metrics/source_state.h"
+#include "telemetry/otlp/otlp_attributes.h"
 #include "telemetry/process/process_sensor.h"
 
 namespace prometheus {
 class Histogram;
 class Registry;
+struct MetricFamily;
 }  // namespace prometheus
 
 namespace sluice::telemetry {
@@ -57,6 +62,8 @@ struct MetricsSources {
   HookPoliciesNow hook_policies;                             // absent: nothing enforces them
   HookRecordsNow hook_records;                               // likewise
   DetectionNow detection;                                    // absent: there are no detection rules
+  OtlpNow otlp;                                              // absent or nothing: no collector
+  CaptureNow captures;                                       // absent or nothing: no packets are kept
   std::function<std::uint64_t()> http_dropped;               // absent: no HTTP server
 };
 
@@ -74,8 +81,12 @@ class Metrics {
   void ObserveApply(std::chrono::duration<double> took, bool applied);
 
   std::string Render();
+  // The same values for an OpenTelemetry collector, in requests with at most `max_points` data points each.
+  std::vector<opentelemetry::proto::collector::metrics::v1::ExportMetricsServiceRequest> ToOtlp(
+      const OtlpResource& resource, std::size_t max_points);
 
  private:
+  std::vector<prometheus::MetricFamily> Collect();
   void NoteFailedRead(const Status& status);  // under mutex_
 
   const MetricsSources sources_;

@@ -40,7 +40,8 @@ class Chart(unittest.TestCase):
     def test_refuses_values(self):
         for name, value in (("unknown", "1"), ("image.tga", "x"), ("prometheus.port", "80"), ("cni.exclusive", "true"),
                             ("cni.whenAgentAway", "open"), ("uplinks", "eth0"), ("cri.socket", "run/crio.sock"),
-                            ("image.digest", "abc"), ("extraArgs[0]", "debug"), ("quarantineAllow[0]", "10.0.0.1")):
+                            ("image.digest", "abc"), ("extraArgs[0]", "debug"), ("quarantineAllow[0]", "10.0.0.1"),
+                            ("otlp.endpoint", "collector:4317"), ("otlp.logs[0]", "flows")):
             with self.subTest(value=f"{name}={value}"):
                 self.assertIn("schema", common.is_refused(HELM, "template", CHART, "--set", f"{name}={value}"))
 
@@ -58,6 +59,21 @@ class Chart(unittest.TestCase):
         self.assertIn("/run/crio", paths)
         self.assertEqual(found["ConfigMap"]["data"], {"base.yaml": "a: b"})
         self.assertNotIn("Service", found)
+
+    def test_opentelemetry(self):
+        agent = pod(template())["containers"][0]
+        self.assertFalse([one for one in agent["args"] if "otlp" in one])
+        found = pod(template("--set", "otlp.logs={denied,flow}",
+                             *sets(otlp__endpoint="https://10.0.0.1:4317", otlp__metricsInterval="30",
+                                   otlp__secret__name="otel", otlp__secret__ca="ca.crt", otlp__secret__headers="h")))
+        arguments = [one for one in found["containers"][0]["args"] if "otlp" in one]
+        self.assertEqual(sorted(arguments), [
+            "--otlp-headers=/etc/sluice/otlp/h", "--otlp-logs=denied,flow", "--otlp-metrics-interval=30",
+            "--otlp-tls-ca=/etc/sluice/otlp/ca.crt", "--otlp=https://10.0.0.1:4317"])
+        self.assertIn("/etc/sluice/otlp", [one["mountPath"] for one in found["containers"][0]["volumeMounts"]])
+        self.assertIn("otel", [one["secret"]["secretName"] for one in found["volumes"] if "secret" in one])
+        none = pod(template("--set", "otlp.logs=null", *sets(otlp__endpoint="http://127.0.0.1:4317")))
+        self.assertIn("--otlp-logs=none", none["containers"][0]["args"])
 
     def test_image_by_digest(self):
         digest = "sha256:" + "0" * 64

@@ -24,6 +24,20 @@
 {{- if .Values.debug }}
 - --debug
 {{- end }}
+{{- with .Values.otlp }}
+{{- if .endpoint }}
+- --otlp={{ .endpoint }}
+- --otlp-logs={{ .logs | default (list "none") | join "," }}
+- --otlp-metrics-interval={{ .metricsInterval }}
+{{- with .secret }}
+{{- range $option, $key := dict "tls-ca" .ca "tls-cert" .certificate "tls-key" .key "headers" .headers }}
+{{- if $key }}
+- --otlp-{{ $option }}=/etc/sluice/otlp/{{ $key }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- range .Values.extraArgs }}
 - {{ . | quote }}
 {{- end }}
