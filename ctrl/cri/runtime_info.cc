@@ -41,6 +41,19 @@ Status ReadNetNs(const Json& json, std::string* netns) {
   return OkStatus();
 }
 
+// containerd leaves out what is false.
+Status ReadPrivileged(const Json& json, std::optional<bool>* privileged) {
+  const Json* value = FindJson(json, {"privileged"});  // CRI-O's
+  if (const Json* config = FindJson(json, {"config"}); value == nullptr && config != nullptr && config->is_object()) {
+    *privileged = false;
+    value = FindJson(*config, {"linux", "security_context", "privileged"});
+  }
+  if (value == nullptr) return OkStatus();
+  if (!value->is_boolean()) return InvalidError("privileged is no boolean");
+  *privileged = value->get<bool>();
+  return OkStatus();
+}
+
 // "a-b.slice" -> "/a.slice/a-b.slice"; a path before it is left out, as its own name says where it is.
 std::string SlicePath(std::string slice) {
   slice = slice.substr(slice.rfind('/') + 1);
@@ -91,6 +104,8 @@ StatusOr<RuntimeInfo> ParseRuntimeInfo(const std::string& json) {
     if (!closed->is_boolean()) return InvalidError("netNamespaceClosed is no boolean");
     info.netns_closed = closed->get<bool>();
   }
+  SL_RETURN_IF_ERROR(ReadPrivileged(parsed, &info.privileged));
+  SL_RETURN_IF_ERROR(ReadString(parsed, {"config", "image", "image"}, &info.image));
   std::string cgroup;
   SL_RETURN_IF_ERROR(ReadString(parsed, {"runtimeSpec", "linux", "cgroupsPath"}, &cgroup));
   info.cgroup = CgroupPath(cgroup);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/status.h"
@@ -15,6 +16,9 @@ struct RuntimeInfo {
   std::string cgroup;      // path in its hierarchy; empty: not known
   std::string pod_cgroup;  // that of the pod around it; empty: not known
   bool netns_closed = false;
+  // Absent: the runtime does not say. containerd says it where it repeats what it was asked to make.
+  std::optional<bool> privileged;
+  std::string image;  // of a container, as the kubelet asked for it: "sha256:..."; empty: not known
 };
 
 // InvalidArgument: no JSON object, or a field has another type than it should.

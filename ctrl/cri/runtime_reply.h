@@ -13,9 +13,12 @@ StatusOr<node::Sandbox> ToSandbox(const runtime::v1::PodSandbox& listed,
 
 // "docker.io/library/nginx:1.25@sha256:..." -> "docker.io/library/nginx". Empty: the image has no name, only a digest.
 std::string RepositoryOf(const std::string& image);
+// The same -> "1.25". Empty: it has no tag.
+std::string TagOf(const std::string& image);
 
-// `sandbox`: the one that it is in. NotFound as above.
+// `sandbox`: the one that it is in. `runtime`: the runtime's name. NotFound as above.
 StatusOr<Container> ToContainer(const runtime::v1::Container& listed, const runtime::v1::PodSandbox& sandbox,
+                                const std::string& runtime,
                                 const StatusOr<runtime::v1::ContainerStatusResponse>& status);
 
 }  // namespace sluice::cri

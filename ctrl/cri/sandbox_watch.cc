@@ -263,9 +263,10 @@ class SandboxWatch::Impl {
       bool gone = false;
       const auto by_id = ById(*listed);
       const std::vector<std::string> due = known_containers_.Listed(by_id, Clock::now(), &gone);
+      const std::string runtime = RuntimeName();
       runtime_->ContainerStatuses(due, [&](const std::string& id, const StatusOr<v1::ContainerStatusResponse>& status) {
         const v1::Container& container = *by_id.at(id);
-        Keep(&known_containers_, id, ToContainer(container, *sandboxes.at(container.pod_sandbox_id()), status),
+        Keep(&known_containers_, id, ToContainer(container, *sandboxes.at(container.pod_sandbox_id()), runtime, status),
              "container");
       });
       error = known_containers_.an_error();
@@ -283,6 +284,11 @@ class SandboxWatch::Impl {
       state_.containers_error = error;
     }
     if (changed && options_.on_containers) options_.on_containers(containers);
+  }
+
+  std::string RuntimeName() const {
+    const std::lock_guard lock(mutex_);
+    return state_.runtime.substr(0, state_.runtime.find(' '));  // its version follows
   }
 
   template <typename Value>

@@ -21,6 +21,15 @@
 
 namespace sluice::cri {
 
+// A directory or file of the host in a container.
+struct ContainerMount {
+  std::string source;
+  std::string destination;
+  bool writable = false;
+  std::string propagation;  // "private", "rslave", "rshared" or "unknown"
+  bool operator==(const ContainerMount&) const = default;
+};
+
 // A container that runs, or that has been created and runs a moment later.
 struct Container {
   std::string id;
@@ -31,6 +40,13 @@ struct Container {
   std::string cgroup;         // as a path in its hierarchy; empty: not known
   std::string repository;     // of its image, without tag and digest; empty: not known
   std::uint32_t attempt = 0;  // how often the kubelet has started it anew
+  std::string runtime;        // "containerd", "cri-o", or the name of another one
+  std::string image;          // its name with the tag; empty: not known, as the next three
+  std::string tag;
+  std::string image_digest;        // "sha256:..."
+  std::string image_id;            // without "sha256:"
+  std::optional<bool> privileged;  // absent: the runtime does not say
+  std::vector<ContainerMount> mounts;
   bool operator==(const Container&) const = default;
 };
 

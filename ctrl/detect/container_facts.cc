@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 namespace sluice::detect {
 namespace {
@@ -17,32 +18,33 @@ std::shared_ptr<Container> WithId(const std::string& id) {
   return container;
 }
 
-ContainerFacts::Facts FactsOf(const ContainerFacts::Listed& listed) {
-  const auto container = WithId(listed.id);
-  container->name = listed.name;
-  container->image_repository = listed.repository;
-  container->pod_name = listed.pod.name;
-  container->pod_namespace = listed.pod.ns;
-  container->pod_uid = listed.pod_uid;
-  return container;
+auto TiedMount(const policy::rules::Mount& mount) {
+  return std::tie(mount.source, mount.destination, mount.mode, mount.writable, mount.propagation);
+}
+
+// All but the mounts.
+auto TiedContainer(const Container& one) {
+  return std::tie(one.full_id, one.name, one.type, one.image, one.image_id, one.image_repository, one.image_tag,
+                  one.image_digest, one.ip, one.privileged, one.start_ns, one.pod_name, one.pod_uid, one.pod_namespace);
 }
 
 bool IsSame(const Container& one, const Container& other) {
-  return one.name == other.name && one.image_repository == other.image_repository && one.pod_name == other.pod_name &&
-         one.pod_namespace == other.pod_namespace && one.pod_uid == other.pod_uid;
+  if (TiedContainer(one) != TiedContainer(other) || one.mounts.has_value() != other.mounts.has_value()) return false;
+  return !one.mounts || std::ranges::equal(*one.mounts, *other.mounts, {}, TiedMount, TiedMount);
 }
 
 }  // namespace
 
-void ContainerFacts::Set(const std::vector<Listed>& containers) {
+void ContainerFacts::Set(const std::vector<Container>& containers) {
   const std::lock_guard lock(mutex_);
   std::set<std::string> listed;
-  for (const Listed& one : containers) {
-    if (one.id.empty() || !listed.insert(one.id).second) continue;
-    Facts& known = known_[one.id];
-    Facts now = FactsOf(one);
+  for (const Container& one : containers) {
+    if (one.full_id.empty() || !listed.insert(one.full_id).second) continue;
+    const auto now = std::make_shared<Container>(one);
+    now->id = one.full_id.substr(0, kShownId);
+    Facts& known = known_[one.full_id];
     if (known != nullptr && IsSame(*known, *now)) continue;
-    known = std::move(now);
+    known = now;
     version_++;
   }
   std::erase_if(gone_, [&](const std::string& id) { return listed.contains(id); });

@@ -19,17 +19,9 @@ class ContainerFacts {
  public:
   using Facts = std::shared_ptr<const policy::rules::Container>;
 
-  // One that the runtime lists.
-  struct Listed {
-    std::string id;    // the runtime's, whole
-    std::string name;  // in its pod
-    policy::ObjectName pod;
-    std::string pod_uid;
-    std::string repository;  // of its image; empty: not known
-  };
-  // All of them. What is known of a container stays until it is listed no more, and for as long as the last
-  // `kMaxGone` others that are gone.
-  void Set(const std::vector<Listed>& containers);
+  // All that the runtime lists, each with its `full_id`, of which `id` is made. What is known of a container stays
+  // until it is listed no more, and for as long as the last `kMaxGone` others that are gone.
+  void Set(const std::vector<policy::rules::Container>& containers);
 
   // The container with this id (empty: the host's), and whether that is all that will be known of it.
   struct Found {

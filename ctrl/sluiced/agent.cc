@@ -19,6 +19,7 @@
 #include "ctrl/rights/rights.h"
 #include "ctrl/sluiced/notify.h"
 #include "ctrl/sluiced/process_sensors.h"
+#include "ctrl/sluiced/rule_containers.h"
 #include "kernel/bpf/clsact.h"
 #include "kernel/datapath/root.h"
 #include "kernel/net/conntrack.h"
@@ -262,13 +263,12 @@ Status Agent::SetNodeLabels(policy::Labels labels) {
 
 void Agent::SetContainers(const std::vector<cri::Container>& containers) {
   std::vector<hooks::LocalContainer> local;
-  std::vector<detect::ContainerFacts::Listed> listed;
+  std::vector<policy::rules::Container> listed;
   local.reserve(containers.size());
   listed.reserve(containers.size());
   for (const cri::Container& one : containers) {
     local.push_back({.id = one.id, .name = one.name, .repository = one.repository, .cgroup = one.cgroup});
-    listed.push_back(
-        {.id = one.id, .name = one.name, .pod = one.pod, .pod_uid = one.pod_uid, .repository = one.repository});
+    listed.push_back(ForRules(one));
   }
   container_follower_->Set(std::move(local));
   container_facts_.Set(listed);

@@ -16,14 +16,19 @@ void Privileged(const FieldUse&, const Event& event, Values& out) {
   if (event.container != nullptr && event.container->privileged) out.AddNumber(*event.container->privileged ? 1 : 0);
 }
 
+// As in Falco: a container begins with the pid namespace of its processes.
+std::optional<std::uint64_t> StartOf(const Event& event) {
+  if (event.container == nullptr || event.container->id == HostContainer().id) return std::nullopt;
+  if (event.container->start_ns) return event.container->start_ns;
+  return event.process == nullptr ? std::nullopt : event.process->pid_namespace_start_ns;
+}
+
 void ContainerStart(const FieldUse&, const Event& event, Values& out) {
-  if (event.container != nullptr && event.container->start_ns) out.AddNumber(*event.container->start_ns);
+  if (const auto start = StartOf(event)) out.AddNumber(*start);
 }
 
 void ContainerAge(const FieldUse&, const Event& event, Values& out) {
-  if (event.container == nullptr || !event.container->start_ns) return;
-  const std::uint64_t start = *event.container->start_ns;
-  out.AddNumber(event.time_ns > start ? event.time_ns - start : 0);
+  if (const auto start = StartOf(event)) out.AddNumber(event.time_ns > *start ? event.time_ns - *start : 0);
 }
 
 std::string MountText(const Mount& mount) {
@@ -77,7 +82,7 @@ constexpr FieldInfo kContainerFields[] = {
     {"container.id", kText, Many::kOne, kNoArgument, ContainerText<&Container::id>,
      "the id's first 12 characters; host: it is in no container"},
     {"container.image", kText, Many::kOne, kNoArgument, ContainerText<&Container::image>,
-     "the image as it was asked for"},
+     "the image's name with its tag"},
     {"container.image.digest", kText, Many::kOne, kNoArgument, ContainerText<&Container::image_digest>,
      "the image's digest"},
     {"container.image.id", kText, Many::kOne, kNoArgument, ContainerText<&Container::image_id>, "the image's id"},
@@ -99,7 +104,8 @@ constexpr FieldInfo kContainerFields[] = {
      "source:destination:options:writable:propagation of all mounts, with spaces between"},
     {"container.name", kText, Many::kOne, kNoArgument, ContainerText<&Container::name>, "its name"},
     {"container.privileged", kBool, Many::kOne, kNoArgument, Privileged, "it is privileged"},
-    {"container.start_ts", kTime, Many::kOne, kNoArgument, ContainerStart, "when it began"},
+    {"container.start_ts", kTime, Many::kOne, kNoArgument, ContainerStart,
+     "when it began: the pid namespace of the process"},
     {"container.type", kText, Many::kOne, kNoArgument, ContainerText<&Container::type>, "containerd, docker, ..."},
     {"k8s.ns.name", kText, Many::kOne, kNoArgument, ContainerText<&Container::pod_namespace>, "the pod's namespace"},
     {"k8s.pod.name", kText, Many::kOne, kNoArgument, ContainerText<&Container::pod_name>, "the pod's name"},

@@ -52,9 +52,10 @@ bool IsAlwaysKnown(std::string_view field) {
   return field == "evt.type" || field == "syscall.type" || field == "evt.dir" || field == "evt.source" ||
          field == "evt.failed" || IsOpenMode(field);
 }
-// The time since the container began grows.
+// When the container began is known by its processes.
 bool IsOfContainer(std::string_view field) {
-  return (field.starts_with("container.") || field.starts_with("k8s.")) && field != "container.duration";
+  return (field.starts_with("container.") || field.starts_with("k8s.")) && field != "container.duration" &&
+         field != "container.start_ts";
 }
 
 using FieldsOf = std::unordered_map<const BoundCheck*, std::vector<std::string_view>>;

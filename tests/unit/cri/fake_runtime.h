@@ -85,7 +85,14 @@ class FakeRuntime {
   void AddContainer(const std::string& id, const std::string& sandbox, const std::string& name, std::uint32_t attempt,
                     runtime::v1::ContainerState state = runtime::v1::CONTAINER_RUNNING,
                     const std::string& cgroups_path = "") {
-    Edit([&] { containers_[id] = {sandbox, name, attempt, state, cgroups_path}; });
+    Edit([&] { containers_[id] = {sandbox, name, attempt, state, cgroups_path, "", false}; });
+  }
+  // What the status of a container says of its image, and whether it is privileged.
+  void SetFacts(const std::string& id, const std::string& image, bool privileged) {
+    Edit([&] {
+      containers_[id].image = image;
+      containers_[id].privileged = privileged;
+    });
   }
   void RemoveContainer(const std::string& id) {
     Edit([&] { containers_.erase(id); });
@@ -134,6 +141,8 @@ class FakeRuntime {
     std::uint32_t attempt = 0;
     runtime::v1::ContainerState state = runtime::v1::CONTAINER_RUNNING;
     std::string cgroups_path;  // empty: one by the systemd driver
+    std::string image;         // empty: one with the container's name
+    bool privileged = false;
   };
 
   template <typename Change>
@@ -236,12 +245,14 @@ class FakeRuntime {
       if (found == fake_.containers_.end()) return {grpc::StatusCode::NOT_FOUND, "no such container"};
       fake_.asked_for_.insert(request->container_id());
       response->mutable_status()->set_state(found->second.state);
-      response->mutable_status()->mutable_image()->set_image("registry.example:5000/shop/" + found->second.name +
-                                                             ":1.0");
+      const std::string image = "registry.example:5000/shop/" + found->second.name + ":1.0";
+      response->mutable_status()->mutable_image()->set_image(found->second.image.empty() ? image : found->second.image);
       if (request->verbose()) {
         const std::string& path = found->second.cgroups_path;
         (*response->mutable_info())["info"] =
-            R"({"runtimeSpec": {"linux": {"cgroupsPath": ")" +
+            R"({"config": {"linux": {"security_context": {)" +
+            std::string(found->second.privileged ? R"("privileged": true)" : "") +
+            R"(}}}, "runtimeSpec": {"linux": {"cgroupsPath": ")" +
             (path.empty() ? "kubepods-pod1.slice:cri-containerd:" + request->container_id() : path) + R"("}}})";
       }
       return grpc::Status::OK;

@@ -58,12 +58,34 @@ TEST(RuntimeInfo, WhatIsMissingIsEmpty) {
   }
 }
 
+TEST(RuntimeInfo, WhetherItIsPrivileged) {
+  const std::pair<const char*, std::optional<bool>> kCases[] = {
+      {R"({"config": {"linux": {"security_context": {"privileged": true}}}})", true},
+      {R"({"config": {"linux": {"security_context": {"namespace_options": {}}}}})", false},
+      {R"({"config": {"metadata": {"name": "c"}}})", false},
+      {R"({"privileged": true, "runtimeSpec": {}})", true},
+      {R"({"privileged": false, "runtimeSpec": {}})", false},
+      {R"({"runtimeSpec": {}, "config": 3})", std::nullopt},
+  };
+  for (const auto& [json, privileged] : kCases) {
+    const auto info = ParseRuntimeInfo(json);
+    ASSERT_TRUE(info.ok()) << json << info.status();
+    EXPECT_EQ(info->privileged, privileged) << json;
+  }
+}
+
+TEST(RuntimeInfo, TheImageThatWasAskedFor) {
+  EXPECT_EQ(ParseRuntimeInfo(R"({"config": {"image": {"image": "sha256:01ab"}}})")->image, "sha256:01ab");
+}
+
 TEST(RuntimeInfo, AWrongFormIsAnError) {
   for (const char* json :
        {"", "{", "[]", "null", "7", R"({"pid": "1"})", R"({"pid": -1})", R"({"pid": 4294967296})", R"({"pid": 1.5})",
         R"({"netNamespaceClosed": 1})", R"({"runtimeSpec": {"linux": {"namespaces": {}}}})",
         R"({"runtimeSpec": {"linux": {"namespaces": [{"type": "network", "path": 1}]}}})",
-        R"({"runtimeSpec": {"linux": {"cgroupsPath": []}}})"}) {
+        R"({"runtimeSpec": {"linux": {"cgroupsPath": []}}})", R"({"privileged": "yes"})",
+        R"({"config": {"linux": {"security_context": {"privileged": 1}}}})",
+        R"({"config": {"image": {"image": 7}}})"}) {
     EXPECT_EQ(ParseRuntimeInfo(json).status().code(), absl::StatusCode::kInvalidArgument) << json;
   }
   // A value where an object should be has no fields.

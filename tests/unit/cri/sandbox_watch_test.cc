@@ -374,7 +374,11 @@ TEST(SandboxWatch, Containers) {
                                     .sandbox = "aaaa",
                                     .cgroup = "/kubepods.slice/kubepods-pod1.slice/cri-containerd-c1.scope",
                                     .repository = "registry.example:5000/shop/server",
-                                    .attempt = 2}));
+                                    .attempt = 2,
+                                    .runtime = "containerd",
+                                    .image = "registry.example:5000/shop/server:1.0",
+                                    .tag = "1.0",
+                                    .privileged = false}));
   ASSERT_TRUE(Eventually([&] { return runtime.subscribers() == 1; }));
   runtime.RemoveContainer("c1");
   runtime.AddContainer("c3", "aaaa", "server", 3);
@@ -435,6 +439,56 @@ TEST(SandboxWatch, ThatThereAreNoContainersIsToldToo) {
   EXPECT_TRUE(Eventually([&] { return told == 1; }));
   ASSERT_TRUE(Eventually([&] { return watch->state().lists > 2; }));
   EXPECT_EQ(told, 1) << "nothing has changed since";
+}
+
+// What the kubelet asks for may be an id, and the name is in the reference then.
+TEST(RuntimeReply, WhatIsKnownOfAContainer) {
+  runtime::v1::Container listed;
+  listed.set_id("c1");
+  runtime::v1::PodSandbox sandbox;
+  runtime::v1::ContainerStatusResponse response;
+  runtime::v1::ContainerStatus& status = *response.mutable_status();
+  status.set_state(runtime::v1::CONTAINER_RUNNING);
+  status.mutable_image()->set_image("docker.io/library/nginx:1.25");
+  status.set_image_ref("docker.io/library/nginx@sha256:0123");
+  status.set_image_id("sha256:4567");
+  runtime::v1::Mount& data = *status.add_mounts();
+  data.set_host_path("/srv/data");
+  data.set_container_path("/data");
+  data.set_propagation(runtime::v1::PROPAGATION_HOST_TO_CONTAINER);
+  runtime::v1::Mount& host = *status.add_mounts();
+  host.set_host_path("/");
+  host.set_container_path("/host");
+  host.set_readonly(true);
+  (*response.mutable_info())["info"] = R"({"config": {"linux": {"security_context": {"privileged": true}}}})";
+  const auto container = ToContainer(listed, sandbox, "containerd", response);
+  ASSERT_TRUE(container.ok()) << container.status();
+  EXPECT_EQ(container->runtime, "containerd");
+  EXPECT_EQ(container->image, "docker.io/library/nginx:1.25");
+  EXPECT_EQ(container->repository, "docker.io/library/nginx");
+  EXPECT_EQ(container->tag, "1.25");
+  EXPECT_EQ(container->image_digest, "sha256:0123");
+  EXPECT_EQ(container->image_id, "4567");
+  EXPECT_EQ(container->privileged, true);
+  EXPECT_THAT(
+      container->mounts,
+      ElementsAre(
+          ContainerMount{.source = "/srv/data", .destination = "/data", .writable = true, .propagation = "rslave"},
+          ContainerMount{.source = "/", .destination = "/host", .writable = false, .propagation = "private"}));
+  status.mutable_image()->set_image("sha256:4567");
+  const auto by_id = ToContainer(listed, sandbox, "containerd", response);
+  ASSERT_TRUE(by_id.ok()) << by_id.status();
+  EXPECT_EQ(by_id->image, "docker.io/library/nginx");
+  EXPECT_EQ(by_id->repository, "docker.io/library/nginx");
+  EXPECT_EQ(by_id->tag, "");
+}
+
+TEST(RuntimeReply, TheTagOfAnImage) {
+  EXPECT_EQ(TagOf("docker.io/library/nginx:1.25"), "1.25");
+  EXPECT_EQ(TagOf("registry.example:5000/nginx"), "");
+  EXPECT_EQ(TagOf("registry.example:5000/nginx:1@sha256:0123"), "1");
+  EXPECT_EQ(TagOf("nginx@sha256:0123"), "");
+  EXPECT_EQ(TagOf("sha256:0123"), "");
 }
 
 TEST(RuntimeReply, TheRepositoryOfAnImage) {

@@ -286,6 +286,18 @@ TEST(Fields, OfAProcessOnTheHost) {
   EXPECT_FALSE(IsTrue("container.image exists or container.privileged exists or k8s.pod.name exists", scene.event));
 }
 
+// It begins with the pid namespace of its processes, unless the event says when.
+TEST(Fields, WhenTheContainerBegan) {
+  Scene scene;
+  scene.event.time_ns = 5'000'000'000;
+  scene.shell.pid_namespace_start_ns = 2'000'000'000;
+  EXPECT_TRUE(IsTrue("container.start_ts = 2000000000 and container.duration = 3000000000", scene.event));
+  scene.container.start_ns = 4'000'000'000;
+  EXPECT_TRUE(IsTrue("container.start_ts = 4000000000 and container.duration = 1000000000", scene.event));
+  scene.event.container = &HostContainer();
+  EXPECT_FALSE(IsTrue("container.start_ts exists or container.duration exists", scene.event));
+}
+
 TEST(Fields, OfBytes) {
   Scene scene;
   const std::string bytes(

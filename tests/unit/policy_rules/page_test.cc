@@ -93,6 +93,22 @@ answer than 2xx is a refusal. From a full queue the rule with the most detection
 - `required_engine_version` up to 0.63.0 is served, and of plugins `container` up to 0.7.1, whose fields are built in. Any
   other plugin is refused by its name.
 
+## What is known of containers
+| fields | from | without it |
+| --- | --- | --- |
+| `container.id`, `container.full_id` | the path of the process's cgroup | `host` |
+| `container.name`, `container.type`, `container.image` and its parts, `container.privileged`, `container.mounts` and its parts, `k8s.*` | the container runtime (`--kube` with a runtime at `--cri`), as it lists the container | missing |
+| `container.start_ts`, `container.duration` | the pid namespace of the process, as in Falco | missing |
+| `container.ip` | nothing yet | missing |
+| `user.name`, `group.name` and the like of processes in a container | only `root` is known: the files of a container are the workload's, and are not read | `<NA>` |
+
+- A program that moves into a container's cgroup before it runs the container's program, as runtimes do, is in the
+  container from then on. Of one whose cgroup cannot be found any more, neither `container.id = host` nor its opposite is
+  true.
+- `container.privileged` is missing, and so no rule that asks for it hits, in the moment between a container's first
+  program and the runtime's answer.
+- `proc.exepath` of a program in memory is `memfd:NAME`.
+
 ## What a condition means
 - A check on a field that is missing is false, `!=` too. So `not a = b` is true where `a != b` is false.
 - `and` binds more than `or`; `not` belongs to the next check.
