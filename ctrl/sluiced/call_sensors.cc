@@ -3,6 +3,8 @@
 #include <chrono>
 #include <utility>
 
+#include "ctrl/hooks/local_subjects.h"
+
 namespace sluice {
 namespace {
 
@@ -20,6 +22,7 @@ constexpr auto kCatchUpCalls = 100ms;
 CallSensors::CallSensors(Options options, std::unique_ptr<calls::CallStore> store)
     : options_(std::move(options)),
       store_(std::move(store)),
+      cgroup_paths_(hooks::CgroupRoot()),
       source_(
           {.node = options_.node,
            .owner = [this](const telemetry::ProcessInstance& instance) { return OwnerOf(instance); },
@@ -27,7 +30,8 @@ CallSensors::CallSensors(Options options, std::unique_ptr<calls::CallStore> stor
                [processes = options_.processes] {
                  if (processes != nullptr) processes->CatchUp(kCatchUpCalls);
                },
-           .names = [services = options_.services](const policy::Address& address) { return services->Find(address); }},
+           .names = [services = options_.services](const policy::Address& address) { return services->Find(address); },
+           .cgroup_path = [this](std::uint32_t pid, std::uint64_t cgroup) { return cgroup_paths_.Find(pid, cgroup); }},
           store_.get(), options_.processes == nullptr ? &no_tree_ : &options_.processes->tree(),
           [this](const policy::rules::Event& event, const telemetry::ProcessInstance* instance,
                  const telemetry::CallOwner& owner) {
@@ -57,11 +61,12 @@ Status CallSensors::Require(const detect::Rulesets& rulesets) {
 
 telemetry::CallOwner CallSensors::OwnerOf(const telemetry::ProcessInstance& instance) const {
   telemetry::CallOwner owner;
-  const std::string id =
-      instance.cgroup_path == nullptr ? std::string() : telemetry::ContainerId(*instance.cgroup_path);
-  const auto found = options_.containers->Find(id);
-  owner.container = found.container;
-  owner.final = found.final;
+  // Without its cgroup it is not known whether a process is in a container.
+  if (instance.cgroup_path != nullptr) {
+    const auto found = options_.containers->Find(telemetry::ContainerId(*instance.cgroup_path));
+    owner.container = found.container;
+    owner.final = found.final;
+  }
   if (options_.processes != nullptr) {
     if (auto workload = options_.processes->events().WorkloadOf(instance)) owner.workload = *std::move(workload);
   }

@@ -8,6 +8,7 @@
 #include "ctrl/detect/container_facts.h"
 #include "ctrl/detect/sensor_needs.h"
 #include "ctrl/detect/service_names.h"
+#include "ctrl/node/cgroup_paths.h"
 #include "kernel/calls/call_store.h"
 #include "telemetry/calls/call_source.h"
 #include "telemetry/detect/detector.h"
@@ -46,6 +47,7 @@ class CallSensors {
   const Options options_;
   const telemetry::ProcessTree no_tree_;
   const std::unique_ptr<calls::CallStore> store_;
+  node::CgroupPaths cgroup_paths_;  // of the thread
   telemetry::CallSource source_;
   std::atomic<std::uint64_t> lost_ = 0;
   std::atomic<bool> stopping_ = false;

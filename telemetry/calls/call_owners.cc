@@ -13,23 +13,23 @@ std::shared_ptr<const Container> HostAsContainer() {
   return {std::shared_ptr<const void>(), &policy::rules::HostContainer()};  // it lives for ever
 }
 
-// What is known of a process is as of its start: a program may enter a pod before its exec.
-ProcessInstance MovedTo(const sl_call_event& event, ProcessInstance instance) {
-  instance.namespaces.net = event.netns;
-  if (instance.cgroup != event.cgroup) {
-    instance.cgroup = event.cgroup;
-    instance.cgroup_path = nullptr;
-  }
-  return instance;
-}
-
 }  // namespace
 
-CallOwner CallOwners::FindNew(const sl_call_event& event, const ProcessInstance& instance) {
+void CallOwners::Follow(const sl_call_event& event, ProcessInstance* instance) {
+  instance->namespaces.net = event.netns;
+  if (instance->cgroup != event.cgroup) {
+    instance->cgroup = event.cgroup;
+    instance->cgroup_path = nullptr;
+  }
+  if (instance->cgroup_path != nullptr || !cgroup_path_) return;
+  if (auto path = cgroup_path_(event.pid, event.cgroup))
+    instance->cgroup_path = std::make_shared<const std::string>(*std::move(path));
+}
+
+CallOwner CallOwners::FindNew(const ProcessInstance& instance) {
   if (find_) return find_(instance);
   CallOwner owner;
-  // A process that has moved since its start is in a cgroup whose path is not known.
-  if (instance.cgroup_path == nullptr || instance.cgroup != event.cgroup) return owner;
+  if (instance.cgroup_path == nullptr) return owner;
   owner.final = true;
   const std::string id = ContainerId(*instance.cgroup_path);
   if (id.empty()) {
@@ -55,8 +55,7 @@ CallOwner CallOwners::Find(const sl_call_event& event, const ProcessInstance* in
     if (const auto known = final_.find(key); known != final_.end()) return known->second;
   }
   if (instance == nullptr) return {};
-  const bool is_there = instance->cgroup == event.cgroup && instance->namespaces.net == event.netns;
-  CallOwner owner = is_there ? FindNew(event, *instance) : FindNew(event, MovedTo(event, *instance));
+  CallOwner owner = FindNew(*instance);
   if (!owner.final) return owner;
   if (final_.size() >= kMostPlaces) final_.clear();
   final_.insert_or_assign(key, owner);

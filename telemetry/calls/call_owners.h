@@ -16,11 +16,16 @@ namespace sluice::telemetry {
 
 class CallOwners {
  public:
-  // `find` empty: by the cgroup's path alone. `store` null: nothing is told.
-  CallOwners(std::function<CallOwner(const ProcessInstance&)> find, calls::CallStore* store)
-      : find_(std::move(find)), store_(store) {}
+  using CgroupPath = std::function<std::optional<std::string>(std::uint32_t pid, std::uint64_t cgroup)>;
 
-  // `instance` null: the process is not known.
+  // `find` empty: by the cgroup's path alone. `store` null: nothing is told.
+  CallOwners(std::function<CallOwner(const ProcessInstance&)> find, CgroupPath cgroup_path, calls::CallStore* store)
+      : find_(std::move(find)), cgroup_path_(std::move(cgroup_path)), store_(store) {}
+
+  // Moves what is known of the process to the place of its call: a program may enter a pod or a container before its
+  // exec, as container runtimes do.
+  void Follow(const sl_call_event& event, ProcessInstance* instance);
+  // `instance` null: the process is not known. Else it has followed.
   CallOwner Find(const sl_call_event& event, const ProcessInstance* instance);
   // The workload of a share; empty: the host, or not known.
   policy::ObjectName WorkloadOf(std::uint32_t share) const;
@@ -34,11 +39,12 @@ class CallOwners {
     CallOwner owner;
   };
 
-  CallOwner FindNew(const sl_call_event& event, const ProcessInstance& instance);
+  CallOwner FindNew(const ProcessInstance& instance);
   std::uint32_t ShareOf(const CallOwner& owner);
   void Tell(const sl_call_event& event, const CallOwner& owner);
 
   const std::function<CallOwner(const ProcessInstance&)> find_;
+  const CgroupPath cgroup_path_;
   calls::CallStore* const store_;
   std::map<PlaceKey, CallOwner> final_;                                                // the kernel knows them, too
   std::set<PlaceKey> told_;                                                            // since the last Tick

@@ -30,7 +30,7 @@ class CallSource::Impl {
         on_event_(std::move(on_event)),
         clock_(options_.clock),
         processes_(tree, &clock_, options_.max_processes),
-        owners_(options_.owner, store) {}
+        owners_(options_.owner, options_.cgroup_path, store) {}
 
   void Consume(const void* bytes, std::size_t size) {
     auto record = DecodeCallRecord({static_cast<const char*>(bytes), size});
@@ -89,8 +89,11 @@ class CallSource::Impl {
   void Publish(const CallRecord& record) {
     const sl_call_event& from = record.event;
     const auto known = processes_.Find(record);
-    const ProcessInstance* const instance = known->instance ? &*known->instance : nullptr;
-    if (instance == nullptr) unknown_processes_++;
+    ProcessInstance* const instance = known->instance ? &*known->instance : nullptr;
+    if (instance == nullptr)
+      unknown_processes_++;
+    else
+      owners_.Follow(from, instance);
     if ((from.flags & SL_CALL_TEXT_LOST) != 0) texts_lost_++;
     if ((from.flags & SL_CALL_TEXT_CUT) != 0) texts_cut_++;
     const CallOwner owner = owners_.Find(from, instance);

@@ -47,6 +47,8 @@ class CallSource {
     std::function<void()> catch_up;                          // ProcessSensor::CatchUp; may be empty
     // Names of an address that are known from DNS answers; may be empty.
     std::function<std::vector<std::string>(const policy::Address&)> names;
+    // The path of a cgroup that process `pid` is in, by the cgroup's id; nothing: not known. May be empty.
+    std::function<std::optional<std::string>(std::uint32_t pid, std::uint64_t cgroup)> cgroup_path;
     std::size_t max_processes = 16384;  // descriptions kept, about 2 KiB each
     std::size_t max_batch = 512;        // records that wait for the next Tick
     Clock clock = ReadBootClock;

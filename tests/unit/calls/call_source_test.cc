@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -56,7 +57,7 @@ void AddProcess(ProcessTree& tree, sl_process_id id, std::uint32_t pid, sl_proce
 
 struct Seen {
   std::uint64_t number = 0, time_ns = 0;
-  std::string name, path, parent, arguments, container;
+  std::string name, path, parent, arguments, container, cgroup_path;
   std::optional<bool> known;
 };
 
@@ -65,8 +66,12 @@ class CallSourceTest : public testing::Test {
   CallSource& Source() {
     if (source_ == nullptr)
       source_ = std::make_unique<CallSource>(
-          CallSource::Options{
-              .node = "n", .owner = {}, .catch_up = [this] { CatchUp(); }, .names = {}, .clock = FixedClock},
+          CallSource::Options{.node = "n",
+                              .owner = {},
+                              .catch_up = [this] { CatchUp(); },
+                              .names = {},
+                              .cgroup_path = [this](std::uint32_t, std::uint64_t cgroup) { return PathOf(cgroup); },
+                              .clock = FixedClock},
           nullptr, &tree_,
           [this](const policy::rules::Event& event, const ProcessInstance* instance, const CallOwner&) {
             Seen seen{.number = event.number, .time_ns = event.time_ns, .known = instance != nullptr};
@@ -76,6 +81,7 @@ class CallSourceTest : public testing::Test {
             for (const auto& argument : event.arguments)
               seen.arguments += std::string(argument.name) + "=" + std::string(argument.text) + " ";
             if (event.container != nullptr) seen.container = event.container->id;
+            if (instance != nullptr && instance->cgroup_path != nullptr) seen.cgroup_path = *instance->cgroup_path;
             seen_.push_back(seen);
           });
     return *source_;
@@ -92,6 +98,12 @@ class CallSourceTest : public testing::Test {
     late_.reset();
   }
 
+  std::optional<std::string> PathOf(std::uint64_t cgroup) const {
+    const auto known = paths_.find(cgroup);
+    return known == paths_.end() ? std::nullopt : std::optional(known->second);
+  }
+
+  std::map<std::uint64_t, std::string> paths_;  // of cgroups that processes move to
   ProcessTree tree_;
   std::unique_ptr<CallSource> source_;
   std::vector<Seen> seen_;
@@ -146,6 +158,20 @@ TEST_F(CallSourceTest, AProcessThatHasMovedIsOfNoKnownContainer) {
   Feed(moved);
   Source().Tick();
   EXPECT_EQ(seen_.at(0).container, "");
+}
+
+// As runc does before it runs the container's program.
+TEST_F(CallSourceTest, AProcessThatHasMovedIsInItsNewContainer) {
+  AddProcess(tree_, 2, 200, 0, "/bin/child", "/system.slice");
+  paths_[78] = "/kubepods/" + std::string(64, 'b');
+  Feed(KillBy(200, 2));
+  sl_call_event moved = KillBy(200, 2);
+  moved.cgroup = 78;
+  Feed(moved);
+  Source().Tick();
+  EXPECT_EQ(seen_.at(0).container, "host");
+  EXPECT_EQ(seen_.at(1).container, std::string(12, 'b'));
+  EXPECT_EQ(seen_.at(1).cgroup_path, paths_[78]) << "of the process, too";
 }
 
 TEST_F(CallSourceTest, WhatIsNoRecordIsCounted) {
