@@ -27,12 +27,16 @@ std::string NameIn(const sl_call_event& event) {
   return {name, strnlen(name, sizeof(event.comm))};
 }
 
+// A program that is in memory is on no mounted file system; rules (as Falco's for runc's own copy of itself) know it
+// without the slash: "memfd:runc_cloned:/proc/self/exe".
+std::string PathForRules(const std::string& binary) { return binary.substr(binary.starts_with("/memfd:") ? 1 : 0); }
+
 std::optional<SessionLeader> LeaderOf(const std::optional<ProcessInstance>& instance) {
   if (!instance) return std::nullopt;
   SessionLeader leader{.name = instance->name};
   if (instance->image != nullptr) {
     leader.exe = instance->image->argument0;
-    leader.exe_path = instance->image->binary;
+    leader.exe_path = PathForRules(instance->image->binary);
   }
   return leader;
 }
@@ -102,7 +106,7 @@ std::shared_ptr<CallProcesses::Known> CallProcesses::Make(ProcessInstance instan
   process.start_ns = WallNs(instance.birth_ns);
   if (instance.image != nullptr) {
     process.exe = instance.image->argument0;
-    process.executable.path = instance.image->binary;
+    process.executable.path = PathForRules(instance.image->binary);
     process.arguments = instance.image->arguments;
     process.cwd = WithSlash(instance.image->working_directory);
   }

@@ -110,7 +110,7 @@ TEST_F(CallFacts, AProgramInMemoryIsToldFromAFile) {
     fexecve(memory, const_cast<char**>(arguments), environ);
   });
   ASSERT_EQ(lines.size(), 1U);
-  EXPECT_EQ(lines[0], "SUCCESS true /memfd:payload");
+  EXPECT_EQ(lines[0], "SUCCESS true memfd:payload");
 }
 
 TEST_F(CallFacts, FlagsOfAnExecAreThoseOfItsProgram) {
