@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <random>
 #include <set>
 #include <string_view>
@@ -374,6 +375,41 @@ TEST_P(HandOver, AKubeArmorPolicyIsInForceFromTheTakeOverOn) {
   EXPECT_TRUE(Eventually([&] { return flow->counts().sent > sent + 20; }));
   EXPECT_EQ(echo_->ReceivedFrom(ip4("client")), received);
   EXPECT_TRUE(Reaches("tool", policy::kUdp, true)) << "it is not for this one";
+}
+
+// The older version had no sensors of system calls. A program from before is known by its name and its pod, too.
+TEST_P(HandOver, DetectionRulesHitFromTheTakeOverOn) {
+  const std::string directory = fmt::format("{}/sluice-hand-over-{}", testing::TempDir(), getpid());
+  fs::create_directories(directory);
+  const std::string secret = directory + "/secret";
+  std::ofstream(secret) << "secret\n";
+  std::ofstream(directory + "/rules.yaml") << fmt::format(
+      "- rule: Secret read\n  desc: d\n  condition: evt.type in (open, openat, openat2) and fd.name = {}\n"
+      "  output: \"%proc.name %fd.name\"\n  priority: WARNING\n",
+      secret);
+  more_ = {"--rules", directory + "/rules.yaml"};
+  std::optional<ChildProcess> reader;
+  const Status started = Start([&]() -> Status {
+    SL_ASSIGN_OR_RETURN(auto child,
+                        node_->StartIn(node_->pod("tool"),
+                                       {"/bin/sh", "-c", "while read x <" + secret + "; do /bin/sleep 0.05; done"}));
+    reader.emplace(std::move(child));
+    return OkStatus();
+  });
+  ASSERT_TRUE(started.ok()) << started;
+  std::string seen;
+  EXPECT_TRUE(Eventually(
+      [&] {
+        const auto detections = agent_->Sluice(
+            {"observe", "--all", "--host", "--type", "detection", "--workload", "shop/tool", "-o", "falco-json"});
+        seen = detections.ok() ? detections->out : "";
+        return seen.find("Secret read") != std::string::npos;
+      },
+      20s))
+      << agent_->Log();
+  EXPECT_THAT(seen, HasSubstr("sh " + secret)) << "its name and the file";
+  reader.reset();
+  fs::remove_all(directory);
 }
 
 // With Hubble's options, flows of the older version's tables are seen as those of this one.
