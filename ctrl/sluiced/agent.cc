@@ -100,6 +100,7 @@ Status Agent::Begin() {
   SL_RETURN_IF_ERROR(Otlp::Check(options_));
   SL_RETURN_IF_ERROR(api::Server::Check(ApiServer()));
   SL_RETURN_IF_ERROR(CheckTetragonApi());
+  SL_RETURN_IF_ERROR(RelayApi::Check(options_.relay_api));
   SL_RETURN_IF_ERROR(hubble::HubbleApi::Check(options_.hubble, options_.api.change_group, options_.api.read_group));
   if (!options_.kubearmor_api.address.empty()) SL_RETURN_IF_ERROR(api::Server::Check(options_.kubearmor_api));
   if (!options_.web.address.empty()) SL_RETURN_IF_ERROR(web::WebServer::Check(options_.web));
@@ -171,6 +172,7 @@ Agent::~Agent() {
   if (telemetry_) telemetry_->Stop();  // ends the followers' calls and requests for metrics
   begun_otlp_ = nullptr;
   otlp_.reset();  // it reads metrics of what ends below
+  relay_api_.reset();
   tetragon_api_.reset();
   hubble_.reset();
   server_.reset();
@@ -339,7 +341,7 @@ void Agent::MakeTelemetry() {
   sources.closed = [controller] { return api::ClosedLines(*controller->view()); };
   sources.api_refused = [this] {
     std::vector<std::pair<std::string, std::uint64_t>> all;
-    for (const api::Calls* const calls : {calls_.load(), tetragon_calls_.load()}) {
+    for (const api::Calls* const calls : {calls_.load(), tetragon_calls_.load(), relay_calls_.load()}) {
       if (calls == nullptr) continue;
       const auto refused = calls->RefusedByCause();  // all causes, in one order
       if (all.empty()) all.resize(refused.size());
@@ -493,6 +495,10 @@ Status Agent::StartApi() {
   WarnOfShadowed();
   SL_ASSIGN_OR_RETURN(server_, api::Server::Start(ApiServer(), service_->served()));
   calls_ = &server_->calls();
+  if (!options_.relay_api.address.empty()) {
+    SL_ASSIGN_OR_RETURN(relay_api_, RelayApi::Start(options_.relay_api, service_->sources()));
+    relay_calls_ = &relay_api_->calls();
+  }
   return StartTetragonApi();
 }
 

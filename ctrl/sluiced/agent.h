@@ -23,6 +23,7 @@
 #include "ctrl/sluiced/lsm_policies.h"
 #include "ctrl/sluiced/options.h"
 #include "ctrl/sluiced/otlp.h"
+#include "ctrl/sluiced/relay_api.h"
 #include "ctrl/sluiced/responses.h"
 #include "ctrl/sluiced/rules.h"
 #include "ctrl/sluiced/services.h"
@@ -115,6 +116,7 @@ class Agent {
   std::unique_ptr<Otlp> otlp_;             // null: without --otlp
   std::unique_ptr<api::Service> service_;
   std::unique_ptr<api::Server> server_;
+  std::unique_ptr<RelayApi> relay_api_;                    // null: not served
   std::unique_ptr<TetragonApi> tetragon_api_;              // null: not served
   std::unique_ptr<hubble::HubbleApi> hubble_;              // null: not served
   std::unique_ptr<kubearmor::LogService> kubearmor_logs_;  // null: not served
@@ -122,6 +124,7 @@ class Agent {
   std::unique_ptr<web::WebServer> web_;                           // null: not served
   std::atomic<const api::Calls*> calls_{nullptr};                 // the server's, once it exists
   std::atomic<const api::Calls*> tetragon_calls_{nullptr};        // likewise
+  std::atomic<const api::Calls*> relay_calls_{nullptr};           // likewise
   std::atomic<const hubble::HubbleApi*> served_hubble_{nullptr};  // hubble_, once it serves
   std::atomic<const DetectionRules*> begun_rules_{nullptr};       // rules_, once it exists
   std::atomic<const Captures*> begun_captures_{nullptr};          // captures_, once it exists

@@ -121,6 +121,13 @@ int ParseOptions(int argc, char** argv, AgentOptions* options) {
   app.add_option("--kubearmor-api-tls-key", options->kubearmor_api.tls.key, "TCP: PEM file of its key");
   app.add_option("--kubearmor-api-tls-ca", options->kubearmor_api.tls.ca,
                  "TCP: PEM file of the CAs of the clients' certificates");
+  app.add_option("--relay-api", options->relay_api.address,
+                 "address of the API for sluice-relay: IP:PORT with the three TLS files; only for reading; empty: not "
+                 "served");
+  app.add_option("--relay-api-tls-cert", options->relay_api.tls.certificate, "as --api-tls-cert");
+  app.add_option("--relay-api-tls-key", options->relay_api.tls.key, "as --api-tls-key");
+  app.add_option("--relay-api-tls-ca", options->relay_api.tls.ca,
+                 "PEM file of the CAs of the relays' certificates: each of these may read everything");
   app.add_option("--web", options->web.address,
                  "address of the web page: IP:PORT; other than loopback only with TLS; empty: not served");
   app.add_option("--web-read-token", options->web.access.read_token,

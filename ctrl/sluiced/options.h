@@ -28,6 +28,7 @@ struct AgentOptions {
   std::optional<std::string> tetragon_api;  // absent: TetragonApi::ServerFor says; empty: not served
   hubble::HubbleOptions hubble;
   api::ServerOptions kubearmor_api{.flag = "--kubearmor-api"};  // without an address: not served
+  api::ServerOptions relay_api{.flag = "--relay-api", .tls_flags = "--relay-api-tls"};  // likewise
   web::WebOptions web;
   std::string metrics = "127.0.0.1:9464";
   std::vector<std::string> uplinks;
