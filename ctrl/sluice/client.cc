@@ -78,12 +78,18 @@ Client::Client(AgentAddress server) : server_(std::move(server)) {
   if (!channel.ok()) return;
   stub_ = v1::Sluice::NewStub(*channel);
   web_stub_ = web::Web::NewStub(*channel);
-  web_stub_ = web::Web::NewStub(*channel);
+  relay_stub_ = cluster::Relay::NewStub(*channel);
 }
 
 Status Client::Convert(const grpc::Status& status) const {
   switch (status.error_code()) {
     case grpc::StatusCode::UNAVAILABLE:
+      if (server_.is_relay) {
+        return MakeError(absl::StatusCode::kUnavailable,
+                         "no relay answers at {}: {}; is sluice-relay running, and may you read there? "
+                         "(--relay names another one)",
+                         server_.address, status.error_message());
+      }
       return MakeError(absl::StatusCode::kUnavailable,
                        "no agent answers at {}: {}; is sluiced running, and may you use its API? "
                        "(--server names another one)",
@@ -169,6 +175,17 @@ StatusOr<v1::AgentStatus> Client::ReadStatus() {
   return status;
 }
 
+StatusOr<cluster::ClusterStatus> Client::ReadClusterStatus() {
+  SL_RETURN_IF_ERROR(usable_);
+  grpc::ClientContext context;
+  SetTimeout(&context, kAnswerTimeout);
+  cluster::ClusterStatusRequest request;
+  request.set_with_agents(true);
+  cluster::ClusterStatus status;
+  SL_RETURN_IF_ERROR(Convert(relay_stub_->ReadCluster(&context, request, &status)));
+  return status;
+}
+
 StatusOr<v1::TopReply> Client::Top(const v1::TopRequest& request) {
   SL_RETURN_IF_ERROR(usable_);
   grpc::ClientContext context;
@@ -208,6 +225,21 @@ Status Client::Observe(const v1::ObserveRequest& request, const std::function<St
   if (!request.follow()) SetTimeout(&context, kChangeTimeout);
   Status consumed;
   const auto reader = stub_->Observe(&context, request);
+  reader->WaitForInitialMetadata();
+  const StreamStart start = ReadStart(context);
+  if (begun && !start.node.empty()) begun(start);
+  const grpc::Status ended = ReadAll(&context, reader.get(), consume, &consumed);
+  return consumed.ok() ? Convert(ended) : consumed;
+}
+
+Status Client::ObserveCluster(const v1::ObserveRequest& request,
+                              const std::function<Status(const cluster::ClusterEvent&)>& consume,
+                              const std::function<void(const StreamStart&)>& begun) {
+  SL_RETURN_IF_ERROR(usable_);
+  grpc::ClientContext context;
+  if (!request.follow()) SetTimeout(&context, kChangeTimeout);
+  Status consumed;
+  const auto reader = relay_stub_->Observe(&context, request);
   reader->WaitForInitialMetadata();
   const StreamStart start = ReadStart(context);
   if (begun && !start.node.empty()) begun(start);

@@ -11,7 +11,7 @@ namespace {
 
 constexpr const char* kMachinesFile = "/etc/sluice/client.conf";
 // Options of the whole program.
-constexpr std::array kConnection = {"server", "tls-cert", "tls-key", "tls-ca", "tls-name"};
+constexpr std::array kConnection = {"server", "relay", "tls-cert", "tls-key", "tls-ca", "tls-name"};
 // Verbs whose -o is a form of output.
 constexpr std::array kPrinting = {"explain", "get", "observe", "status", "top"};
 
@@ -62,8 +62,8 @@ Status ReadClientConfigFile(const std::string& path, CLI::App& app, CommandLine&
     const bool is_known = IsConnection(item.name) || item.name == "output" || item.name == "namespace";
     if (!item.parents.empty() || !is_known) {
       return InvalidError(
-          "{}: {}: unknown setting; known are server, output, namespace, tls-cert, tls-key, tls-ca and tls-name", path,
-          item.fullname());
+          "{}: {}: unknown setting; known are server, relay, output, namespace, tls-cert, tls-key, tls-ca and tls-name",
+          path, item.fullname());
     }
     const std::string value = item.inputs.size() == 1 ? item.inputs.front() : "";
     if (value.empty()) return InvalidError("{}: {}: expected one value", path, item.name);

@@ -36,14 +36,20 @@ void FillCommandLine(CLI::App& app, CommandLine& line) {
   app.footer(
       "Exit codes: 0 done, 1 failed, 2 usage, 3 the answer is \"denied\", 4 something is closed or not in place "
       "(status). Verbs that run until Ctrl-C end with 0.\n"
-      "`sluice help VERB` says more. SLUICE_SERVER and SLUICE_TLS_CERT, _KEY, _CA and _NAME set the same options.\n"
+      "`sluice help VERB` says more. SLUICE_SERVER, SLUICE_RELAY and SLUICE_TLS_CERT, _KEY, _CA and _NAME set the same "
+      "options.\n"
       "Namespaces: give one by -n or as namespace/name. Without one, `get` looks in all namespaces, and every other "
       "verb uses \"default\".\n"
-      "~/.config/sluice/config and /etc/sluice/client.conf may set server, output, namespace and the TLS files: "
+      "~/.config/sluice/config and /etc/sluice/client.conf may set server, relay, output, namespace and the TLS files: "
       "server = /run/sluice/sluice.sock. The command line takes precedence, then the environment, then these files.");
   app.add_option("--server", line.server.address,
                  "the agent's address: unix:///PATH, the path of a unix socket, or IP:PORT with the TLS files")
       ->envname("SLUICE_SERVER")
+      ->capture_default_str();
+  app.add_flag("--cluster", line.cluster,
+               "ask sluice-relay for all nodes, instead of an agent for its own: observe, status and get");
+  app.add_option("--relay", line.relay, "with --cluster: the relay's address, given as --server")
+      ->envname("SLUICE_RELAY")
       ->capture_default_str();
   app.add_option("--tls-cert", line.server.tls.certificate, "TCP: PEM file of your certificate")
       ->envname("SLUICE_TLS_CERT");
@@ -63,6 +69,8 @@ void FillCommandLine(CLI::App& app, CommandLine& line) {
     add(app, line);
   }
   app.parse_complete_callback([&line] {
+    if (line.cluster) line.server.address = line.relay;
+    line.server.is_relay = line.cluster;
     if (line.server.address.starts_with('/')) line.server.address.insert(0, "unix://");
   });
 }

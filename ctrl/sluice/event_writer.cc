@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/output.h"
+#include "base/printable.h"
 #include "ctrl/sluice/verb.h"
 #include "telemetry/event/event_dict.h"
 #include "telemetry/event/event_time.h"
@@ -15,6 +16,19 @@
 #include "telemetry/tetragon/tetragon_event.h"
 
 namespace sluice::client {
+namespace {
+
+// Of any type of event. Empty: it has none.
+std::string NodeOf(const v1::Event& event) {
+  const auto& reflection = *event.GetReflection();
+  const auto* const part = reflection.GetOneofFieldDescriptor(event, v1::Event::descriptor()->oneof_decl(0));
+  if (part == nullptr) return "";
+  const auto& message = reflection.GetMessage(event, part);
+  const auto* const node = message.GetDescriptor()->FindFieldByName("node");
+  return node == nullptr ? "" : message.GetReflection()->GetString(message, node);
+}
+
+}  // namespace
 
 StatusOr<EventWriter> EventWriter::Make(const std::string& output, const std::string& fields) {
   static const std::map<std::string, Form> forms = {{"compact", Form::kCompact},
@@ -44,7 +58,9 @@ StatusOr<EventWriter> EventWriter::Make(const std::string& output, const std::st
 std::string EventWriter::ToLine(const v1::Event& event) {
   if (telemetry::TimeOf(event) > shown_) shown_ = telemetry::TimeOf(event);
   const auto form = form_ == Form::kWide ? telemetry::TextForm::kWide : telemetry::TextForm::kCompact;
-  return telemetry::EventText(event, form, &shown_) + "\n";
+  std::string line = telemetry::EventText(event, form, &shown_) + "\n";
+  if (shows_nodes_) line.insert(line.find(' ') + 1, fmt::format("{:<12} ", PrintableWord(NodeOf(event))));
+  return line;
 }
 
 StatusOr<std::string> EventWriter::ToText(v1::Event event) {
@@ -62,6 +78,20 @@ StatusOr<std::string> EventWriter::ToText(v1::Event event) {
   }
   SL_ASSIGN_OR_RETURN(const std::string lines, telemetry::EventDict(event));
   return (std::exchange(first_, false) ? "" : "---\n") + lines;
+}
+
+Status EventWriter::Write(const cluster::NodeState& state) {
+  if (form_ == Form::kJson || form_ == Form::kDict) {
+    SL_ASSIGN_OR_RETURN(const std::string json, telemetry::ToJson(state));
+    return form_ == Form::kJson ? WriteOut(json + "\n") : OkStatus();
+  }
+  const std::string what = cluster::NodeState::State_Name(state.state());
+  const std::string line =
+      Printable(fmt::format("{} {:<12} NODE   {}{}{}", telemetry::TimeText(state.time()), PrintableWord(state.node()),
+                            what, state.problem().empty() ? "" : ": ", state.problem()));
+  if (form_ == Form::kCompact || form_ == Form::kWide) return WriteOut(line + "\n");
+  Tell(line);
+  return OkStatus();
 }
 
 Status EventWriter::Write(const v1::Event& event) {

@@ -27,7 +27,7 @@ bool IsOfTheAgent(const Status& ended) {
 class Follower {
  public:
   Follower(const AgentAddress& server, v1::ObserveRequest request, EventWriter writer)
-      : client_(server), request_(std::move(request)), writer_(std::move(writer)) {}
+      : client_(server), is_relay_(server.is_relay), request_(std::move(request)), writer_(std::move(writer)) {}
 
   Status Run() {
     while (true) {
@@ -43,22 +43,33 @@ class Follower {
 
  private:
   Status ReadStream() {
-    return client_.Observe(
-        request_, [this](const v1::Event& event) { return writer_.Write(event); },
-        [this](const StreamStart& start) {
-          if (gone_) {
-            Tell(
-                fmt::format("sluice: the agent of {} is back; events from the time between are not shown", start.node));
-          } else {
-            for (const std::string& notice : start.notices) Tell("sluice: " + notice);
-          }
-          was_there_ = true;
-          gone_ = false;
-          pause_ = kFirstPause;
-        });
+    const auto begun = [this](const StreamStart& start) { Begin(start); };
+    if (!is_relay_) {
+      return client_.Observe(
+          request_, [this](const v1::Event& event) { return writer_.Write(event); }, begun);
+    }
+    return client_.ObserveCluster(
+        request_,
+        [this](const cluster::ClusterEvent& one) {
+          return one.has_node_state() ? writer_.Write(one.node_state()) : writer_.Write(one.event());
+        },
+        begun);
+  }
+
+  void Begin(const StreamStart& start) {
+    if (gone_) {
+      Tell(fmt::format("sluice: {}{} is back; events from the time between are not shown",
+                       is_relay_ ? "the relay " : "the agent of ", start.node));
+    } else {
+      for (const std::string& notice : start.notices) Tell("sluice: " + notice);
+    }
+    was_there_ = true;
+    gone_ = false;
+    pause_ = kFirstPause;
   }
 
   Client client_;
+  const bool is_relay_;
   v1::ObserveRequest request_;
   EventWriter writer_;
   bool was_there_ = false;
@@ -69,6 +80,7 @@ class Follower {
 StatusOr<ExitCode> Observe(const AgentAddress& server, const ObserveOptions& options) {
   SL_ASSIGN_OR_RETURN(v1::ObserveRequest request, ToRequest(options, std::chrono::system_clock::now()));
   SL_ASSIGN_OR_RETURN(EventWriter writer, EventWriter::Make(options.output, options.fields));
+  if (server.is_relay) writer.ShowNodes();
   EndOnInterrupt();
   SL_RETURN_IF_ERROR(Follower(server, std::move(request), std::move(writer)).Run());
   return ExitCode::kDone;

@@ -5,6 +5,7 @@
 
 #include "base/output.h"
 #include "ctrl/sluice/client.h"
+#include "ctrl/sluice/cluster_text.h"
 #include "ctrl/sluice/status_text.h"
 #include "ctrl/sluice/verb.h"
 #include "telemetry/event/json.h"
@@ -21,22 +22,29 @@ struct StatusOptions {
   std::optional<double> wait;  // seconds; 0: without end
 };
 
-// Asks until everything is in place or the time is over, also while no agent answers. Returns the last answer.
-StatusOr<v1::AgentStatus> Ask(const AgentAddress& server, const StatusOptions& options) {
+StatusOr<v1::AgentStatus> Read(Client& client, const v1::AgentStatus*) { return client.ReadStatus(); }
+StatusOr<cluster::ClusterStatus> Read(Client& client, const cluster::ClusterStatus*) {
+  return client.ReadClusterStatus();
+}
+
+// Asks until everything is in place or the time is over, also while nobody answers. Returns the last answer.
+template <typename Answer>
+StatusOr<Answer> Ask(const AgentAddress& server, const StatusOptions& options) {
   Client client(server);
   const double seconds = options.wait.value_or(0);
   const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
   const bool for_ever = options.wait && seconds == 0;
   while (true) {
-    StatusOr<v1::AgentStatus> status = client.ReadStatus();
+    StatusOr<Answer> status = Read(client, static_cast<const Answer*>(nullptr));
     const bool done = status.ok() ? IsInPlace(*status) : status.status().code() != absl::StatusCode::kUnavailable;
     if (done || (!for_ever && Clock::now() + kAskAgain >= until)) return status;
     std::this_thread::sleep_for(kAskAgain);
   }
 }
 
+template <typename Answer>
 StatusOr<ExitCode> ShowStatus(const AgentAddress& server, const StatusOptions& options) {
-  SL_ASSIGN_OR_RETURN(const v1::AgentStatus status, Ask(server, options));
+  SL_ASSIGN_OR_RETURN(const Answer status, Ask<Answer>(server, options));
   if (options.output == "json") {
     SL_ASSIGN_OR_RETURN(const std::string json, telemetry::ToJson(status));
     SL_RETURN_IF_ERROR(WriteOut(json + "\n"));
@@ -54,7 +62,8 @@ void AddStatus(CLI::App& app, CommandLine& line) {
   const auto options = std::make_shared<StatusOptions>();
   CLI::App* verb = app.add_subcommand("status",
                                       "the agent's health; exit 0 only when enforcement is in place for every "
-                                      "workload, 4 when something is closed or not in place");
+                                      "workload, 4 when something is closed or not in place; with --cluster that of "
+                                      "all nodes, of which none may be missing");
   verb->add_option("-o,--output", options->output, "table (text) or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
@@ -65,7 +74,12 @@ void AddStatus(CLI::App& app, CommandLine& line) {
       ->expected(0, 1)
       ->type_name("[SECONDS]")
       ->check(CLI::Range(0.0, 1e6).description(""));
-  verb->callback([&line, options] { line.run = [&line, options] { return ShowStatus(line.server, *options); }; });
+  verb->callback([&line, options] {
+    line.run = [&line, options] {
+      return line.cluster ? ShowStatus<cluster::ClusterStatus>(line.server, *options)
+                          : ShowStatus<v1::AgentStatus>(line.server, *options);
+    };
+  });
 }
 
 }  // namespace sluice::client

@@ -14,7 +14,9 @@ namespace sluice::client {
 enum class ExitCode { kDone = 0, kFailed = 1, kUsage = 2, kDenied = 3, kNotInPlace = 4 };
 
 struct CommandLine {
-  AgentAddress server;
+  AgentAddress server;  // of the relay with --cluster
+  bool cluster = false;
+  std::string relay = "unix:///run/sluice/relay.sock";
   std::string ns;  // of the configuration file: for names and documents without one, unless -n gives one
   std::function<StatusOr<ExitCode>()> run;
 };
