@@ -155,6 +155,37 @@ class Chart(unittest.TestCase):
                 arguments = [word for one in values for word in ("--set", one)]
                 self.assertIn("schema", common.is_refused(HELM, "template", CHART, *arguments))
 
+    def test_relay(self):
+        self.assertNotIn("Deployment", template())
+        found = template(*sets(relay__enabled="true", prometheus__enabled="false"))
+        relay = found["Deployment"]["spec"]["template"]
+        [container] = relay["spec"]["containers"]
+        arguments = container["args"]
+        self.assertIn("--kube-selector=app.kubernetes.io/name=sluice,app.kubernetes.io/instance=test", arguments)
+        self.assertIn("--agent-tls-name=agent.sluice.local", arguments)
+        self.assertFalse([one for one in arguments if one.startswith("--listen")], "only in its pod")
+        # It finds agents only, and nobody takes it for one.
+        agents = found["DaemonSet"]["spec"]["template"]["metadata"]["labels"]
+        selector = dict(one.split("=") for one in arguments[1].removeprefix("--kube-selector=").split(","))
+        self.assertLessEqual(selector.items(), agents.items())
+        labels = relay["metadata"]["labels"]
+        self.assertFalse(selector.items() <= labels.items())
+        self.assertFalse(found["DaemonSet"]["spec"]["selector"]["matchLabels"].items() <= labels.items())
+        self.assertLessEqual(found["Service"]["spec"]["selector"].items(), labels.items())
+        self.assertEqual(found["Role"]["rules"],
+                         [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}])
+        self.assertEqual(container["securityContext"]["capabilities"], {"drop": ["ALL"]})
+        self.assertTrue(relay["spec"]["securityContext"]["runAsNonRoot"])
+        self.assertNotIn("hostNetwork", relay["spec"])
+        agent = pod(found)["containers"][0]
+        self.assertIn("--relay-api=0.0.0.0:9471", agent["args"])
+        self.assertIn("relay-tls", {one["name"] for one in agent["volumeMounts"]})
+        served = template(*sets(relay__enabled="true", relay__serverSecret="web", prometheus__enabled="false"))
+        self.assertIn("--listen=[::]:4246",
+                      served["Deployment"]["spec"]["template"]["spec"]["containers"][0]["args"])
+        self.assertEqual([one["name"] for one in served["Service"]["spec"]["ports"]], ["metrics", "grpc"])
+        self.assertIn("schema", common.is_refused(HELM, "template", CHART, "--set", "relay.port=1"))
+
     def test_packs(self):
         with tempfile.TemporaryDirectory() as directory:
             common.run(HELM, "package", CHART, "--destination", directory)

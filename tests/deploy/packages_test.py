@@ -19,7 +19,7 @@ class Packages(unittest.TestCase):
         cls.directory = tempfile.TemporaryDirectory()
         environment = {**os.environ, "SLUICE_BIN_DIR": common.BIN, "SOURCE_DATE_EPOCH": "1700000000"}
         printed = common.run(common.path("scripts/package"), cls.directory.name, "sluice-agent", "sluice-client",
-                             env=environment)
+                             "sluice-relay", env=environment)
         cls.packages = {os.path.basename(name).split("_")[0]: name for name in printed.split()}
         cls.roots = {}
         for name, package in cls.packages.items():
@@ -40,8 +40,8 @@ class Packages(unittest.TestCase):
         with open(self.inside(name, file), encoding="utf-8") as opened:
             return opened.read()
 
-    def test_both_were_made(self):
-        self.assertEqual(sorted(self.packages), ["sluice-agent", "sluice-client"])
+    def test_all_were_made(self):
+        self.assertEqual(sorted(self.packages), ["sluice-agent", "sluice-client", "sluice-relay"])
 
     def test_dependencies_are_the_libraries(self):
         for package, library in (("sluice-agent", "libbpf1"), ("sluice-agent", "libgrpc++1.51"),
@@ -71,6 +71,22 @@ class Packages(unittest.TestCase):
         self.assertIn("no-such-option", common.is_refused(sluiced, "--config", conf, "--uninstall", "--bpf-root", "/x"))
         with open(conf, "w", encoding="utf-8") as file:
             file.write(text)
+
+    def test_relay(self):
+        relay, conf = (self.inside("sluice-relay", name) for name in ("usr/bin/sluice-relay", "etc/sluice/relay.conf"))
+        self.assertEqual(self.text("sluice-relay", "DEBIAN/conffiles"), "/etc/sluice/relay.conf\n")
+        self.assertIn("no agents", common.is_refused(relay, "--config", conf))
+        # Each option in it is known.
+        active = re.sub(r"^#(\w[\w-]* = )", r"\1", self.text("sluice-relay", "etc/sluice/relay.conf"), flags=re.M)
+        self.assertGreater(active.count("\nagent = "), 0)
+        with tempfile.NamedTemporaryFile("w", suffix=".conf", encoding="utf-8") as file:
+            file.write(active)
+            file.flush()
+            self.assertIn("/etc/sluice/relay.crt: ", common.is_refused(relay, "--config", file.name))
+        unit = self.text("sluice-relay", "lib/systemd/system/sluice-relay.service")
+        self.assertIn("ExecStart=/usr/bin/sluice-relay --config /etc/sluice/relay.conf\n", unit)
+        self.assertTrue(os.path.exists(self.inside("sluice-relay", "usr/share/man/man8/sluice-relay.8.gz")))
+        self.assertFalse(os.path.exists(self.inside("sluice-relay", "DEBIAN/postinst")), "nothing is started")
 
     def test_unit_differs_only_in_where_options_are(self):
         ours = common.read("deploy/sluice.service").splitlines()

@@ -21,6 +21,12 @@
 {{- if not .Values.redirect }}
 - --no-redirect
 {{- end }}
+{{- if .Values.relay.enabled }}
+- --relay-api={{ .Values.relay.agentAddress }}:{{ .Values.relay.agentPort }}
+- --relay-api-tls-cert=/etc/sluice/relay-tls/tls.crt
+- --relay-api-tls-key=/etc/sluice/relay-tls/tls.key
+- --relay-api-tls-ca=/etc/sluice/relay-tls/ca.crt
+{{- end }}
 {{- if .Values.debug }}
 - --debug
 {{- end }}

@@ -17,6 +17,24 @@ app.kubernetes.io/name: {{ include "sluice.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{/* The relay's, which must not be taken for an agent. */}}
+{{- define "sluice.relaySelectorLabels" -}}
+app.kubernetes.io/name: {{ include "sluice.name" . | trunc 57 | trimSuffix "-" }}-relay
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "sluice.relayLabels" -}}
+{{ include "sluice.relaySelectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{/* The agents' pods, for the relay. */}}
+{{- define "sluice.agentSelector" -}}
+app.kubernetes.io/name={{ include "sluice.name" . }},app.kubernetes.io/instance={{ .Release.Name }}
+{{- end }}
+
 {{- define "sluice.labels" -}}
 {{ include "sluice.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
