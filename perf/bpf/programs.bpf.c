@@ -48,18 +48,12 @@ struct {
 } flows SEC(".maps");
 
 /*
- * What a packet of a known flow touches in Sluice's flow table, and nothing else: a line of tags, and in a slot the
- * key, the state, the ends and the counters. The loader makes room for PERF_SLOTS slots where that is measured.
- * `slot280`: as wide as the table's; `slot128`: as if all of it were in two lines.
+ * What packets touch in Sluice's flow table, and nothing else: a line of tags, and words of a slot. The loader makes
+ * room for PERF_SLOTS slots where that is measured. `slots280` is as wide as the table's; the others are as if a flow
+ * were in four aligned lines, of which two are for every packet; in two, with the rest elsewhere; in one.
  */
 struct bucket {
   __u32 tags[16];
-};
-struct slot280 {
-  __u64 words[35];
-};
-struct slot128 {
-  __u64 words[16];
 };
 
 #define SLOT_ARRAY(map_name, value_type) \
@@ -70,9 +64,20 @@ struct slot128 {
     __type(key, __u32);                  \
     __type(value, value_type);           \
   } map_name SEC(".maps")
+typedef __u64 slot280[35], slot256[32], slot128[16], slot64[8];
 SLOT_ARRAY(buckets, struct bucket);
-SLOT_ARRAY(slots280, struct slot280);
-SLOT_ARRAY(slots128, struct slot128);
+SLOT_ARRAY(slots280, slot280);
+SLOT_ARRAY(slots256, slot256);
+SLOT_ARRAY(slots128, slot128);
+SLOT_ARRAY(slots64, slot64);
+
+/* Where a known flow's packet reads and counts in a slot, as numbers of words, beside the key in words 0 to 4. */
+struct slot_layout {
+  int state;
+  int ends[2];
+  int seen;
+  int packets; /* bytes: the next one */
+};
 
 /* Ethernet, IPv4 without options, TCP or UDP. */
 static __always_inline int parse(const __u8* data, const __u8* end, struct flow* flow) {
@@ -92,15 +97,22 @@ static __always_inline int lookup(const struct flow* flow) {
   return bpf_map_update_elem(&flows, flow, &seen, BPF_NOEXIST) == 0;
 }
 
-/* The flow's slot; its bucket's tag is read. */
-static __always_inline __u32 find_slot(const struct flow* flow) {
-  __u32 hash = (flow->ports ^ flow->src) * 2654435761u;
-  hash = (hash ^ hash >> 15) * 0x85ebca77u;
+static __always_inline __u32 hash_of(const struct flow* flow) {
+  const __u32 hash = (flow->ports ^ flow->src) * 2654435761u;
+  return (hash ^ hash >> 15) * 0x85ebca77u;
+}
+
+/* The tag of the flow's slot in its bucket. */
+static __always_inline __u32* find_tag(__u32 hash) {
   __u32 index = (__u64)hash * PERF_SLOT_BUCKETS >> 32;
-  const struct bucket* bucket = bpf_map_lookup_elem(&buckets, &index);
-  if (!bucket) return PERF_SLOTS;
-  const __u32 tag = *(const volatile __u32*)&bucket->tags[hash & 15]; /* always 0 */
-  return ((__u64)hash * PERF_SLOTS >> 32) + tag;
+  struct bucket* bucket = bpf_map_lookup_elem(&buckets, &index);
+  return bucket ? &bucket->tags[hash & 15] : 0;
+}
+
+/* The slot follows from the hash, as in the flow table, so that the processor may fetch it before it has the tag. */
+static __always_inline __u64* find_slot(__u32 hash, void* slots) {
+  const __u32 index = (__u64)hash * PERF_SLOTS >> 32;
+  return bpf_map_lookup_elem(slots, &index);
 }
 
 static __always_inline __u64 read_word(const __u64* word) { return *(const volatile __u64*)word; }
@@ -174,42 +186,68 @@ int xdp_hash(struct xdp_md* ctx) {
 #define BUSY_32 BUSY_4 BUSY_4 BUSY_4 BUSY_4 BUSY_4 BUSY_4 BUSY_4 BUSY_4
 #define BUSY_288 BUSY_32 BUSY_32 BUSY_32 BUSY_32 BUSY_32 BUSY_32 BUSY_32 BUSY_32 BUSY_32
 
-static __always_inline int use_slot280(struct xdp_md* ctx, int busy) {
+/* A packet of a known flow: its verdict depends on the tag and on words of its slot, all 0 here. */
+static __always_inline int use_known(struct xdp_md* ctx, void* slots, const struct slot_layout at, int busy) {
   struct flow flow;
   if (!parse(DATA(ctx), END(ctx), &flow)) return XDP_ABORTED;
-  const __u32 index = find_slot(&flow);
-  struct slot280* slot = bpf_map_lookup_elem(&slots280, &index);
-  if (!slot) return XDP_ABORTED;
-  __u64* words = slot->words;
-  const __u64 sum = read_word(&words[0]) + read_word(&words[4]) + read_word(&words[7]) + read_word(&words[17]) +
-                    read_word(&words[19]);
+  const __u32 hash = hash_of(&flow);
+  const __u32* tag = find_tag(hash);
+  if (!tag || *(const volatile __u32*)tag) return XDP_ABORTED;
+  __u64* words = find_slot(hash, slots);
+  if (!words) return XDP_ABORTED;
+  const __u64 sum = read_word(&words[0]) + read_word(&words[4]) + read_word(&words[at.state]) +
+                    read_word(&words[at.ends[0]]) + read_word(&words[at.ends[1]]);
   if (busy) asm volatile(BUSY_288 ::: "r6", "r7");
-  words[12]++;
-  words[13] += 48;
-  words[5] = 1;
-  return sum ? XDP_ABORTED : XDP_DROP; /* all 0 */
+  words[at.packets]++;
+  words[at.packets + 1] += 48;
+  words[at.seen] = 1;
+  return sum ? XDP_ABORTED : XDP_DROP;
 }
 
-SEC("xdp")
-int xdp_slot280(struct xdp_md* ctx) { return use_slot280(ctx, 0); }
+#define AT_280 ((struct slot_layout){.state = 7, .ends = {17, 19}, .seen = 5, .packets = 12})
+#define AT_TWO_LINES ((struct slot_layout){.state = 7, .ends = {8, 14}, .seen = 5, .packets = 12})
+#define AT_ONE_LINE ((struct slot_layout){.state = 3, .ends = {1, 2}, .seen = 5, .packets = 6})
 
 SEC("xdp")
-int xdp_busy_slot280(struct xdp_md* ctx) { return use_slot280(ctx, 1); }
+int xdp_slot280(struct xdp_md* ctx) { return use_known(ctx, &slots280, AT_280, 0); }
 
 SEC("xdp")
-int xdp_slot128(struct xdp_md* ctx) {
+int xdp_busy_slot280(struct xdp_md* ctx) { return use_known(ctx, &slots280, AT_280, 1); }
+
+SEC("xdp")
+int xdp_busy_slot256(struct xdp_md* ctx) { return use_known(ctx, &slots256, AT_TWO_LINES, 1); }
+
+SEC("xdp")
+int xdp_busy_slot128(struct xdp_md* ctx) { return use_known(ctx, &slots128, AT_TWO_LINES, 1); }
+
+SEC("xdp")
+int xdp_busy_slot64(struct xdp_md* ctx) { return use_known(ctx, &slots64, AT_ONE_LINE, 1); }
+
+/* The first packet of a flow: takes a tag, writes the whole slot, and sets the tag. All to 0, as the next packet there
+ * is a first one too, and as `use_known` wants it. */
+static __always_inline int use_new(struct xdp_md* ctx, void* slots, int size) {
   struct flow flow;
   if (!parse(DATA(ctx), END(ctx), &flow)) return XDP_ABORTED;
-  const __u32 index = find_slot(&flow);
-  struct slot128* slot = bpf_map_lookup_elem(&slots128, &index);
-  if (!slot) return XDP_ABORTED;
-  __u64* words = slot->words;
-  const __u64 sum = read_word(&words[0]) + read_word(&words[4]) + read_word(&words[7]) + read_word(&words[14]);
-  words[12]++;
-  words[13] += 48;
-  words[5] = 1;
-  return sum ? XDP_ABORTED : XDP_DROP; /* all 0 */
+  const __u32 hash = hash_of(&flow);
+  __u32* tag = find_tag(hash);
+  if (!tag || __sync_val_compare_and_swap(tag, 0, 1)) return XDP_ABORTED;
+  __u64* words = find_slot(hash, slots);
+  if (!words) return XDP_ABORTED;
+  asm volatile(BUSY_288 ::: "r6", "r7");
+#pragma unroll
+  for (int i = 0; i < size / 8; i++) *(volatile __u64*)&words[i] = 0;
+  *(volatile __u32*)tag = 0;
+  return XDP_DROP;
 }
+
+SEC("xdp")
+int xdp_new_slot280(struct xdp_md* ctx) { return use_new(ctx, &slots280, 280); }
+
+SEC("xdp")
+int xdp_new_slot256(struct xdp_md* ctx) { return use_new(ctx, &slots256, 256); }
+
+SEC("xdp")
+int xdp_new_slot128(struct xdp_md* ctx) { return use_new(ctx, &slots128, 128); }
 
 SEC("tc")
 int tc_rotate(struct __sk_buff* skb) {

@@ -44,7 +44,14 @@ std::vector<FloorCase> AllFloors(const std::vector<std::uint32_t>& flows) {
 
 std::vector<FloorCase> AllSlotFloors() {
   std::vector<FloorCase> floors;
-  for (const auto& [slot, program] : {std::pair{"280", "slot280"}, {"280/busy", "busy_slot280"}, {"128", "slot128"}})
+  for (const auto& [slot, program] : {std::pair{"280", "slot280"},
+                                      {"280/busy", "busy_slot280"},
+                                      {"256/busy", "busy_slot256"},
+                                      {"128/busy", "busy_slot128"},
+                                      {"64/busy", "busy_slot64"},
+                                      {"280/new", "new_slot280"},
+                                      {"256/new", "new_slot256"},
+                                      {"128/new", "new_slot128"}})
     floors.push_back({fmt::format("{}{}/flows:{}", kSlotFloors, slot, kSlotFlows), program, true, kSlotFlows});
   return floors;
 }

@@ -16,8 +16,9 @@ std::vector<Measurement> Floors(const Runner& runner, const std::vector<std::uin
 // One more number of flows; the runner's hash must have room for it.
 std::vector<Measurement> HashFloors(const Runner& runner, std::uint32_t flows);
 
-// What a packet of a known flow reads and writes in the flow table, and nothing else: floor/xdp/slot:280/flows:100000.
-// The runner must have room for slots.
+// What a packet of a known flow (floor/xdp/slot:280/flows:100000), or a flow's first packet (.../slot:280/new/...),
+// reads and writes in the flow table, and nothing else; also if a slot had other sizes. The runner must have room for
+// slots.
 inline constexpr char kSlotFloors[] = "floor/xdp/slot:";
 std::vector<std::string> SlotFloorNames();
 std::vector<Measurement> SlotFloors(const Runner& runner);

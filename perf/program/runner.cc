@@ -18,7 +18,9 @@ StatusOr<Runner> Runner::Create(const RunnerOptions& options) {
                                                            {{"flows", options.hash_entries},
                                                             {"buckets", options.slots ? PERF_SLOT_BUCKETS : 1},
                                                             {"slots280", slots},
-                                                            {"slots128", slots}}));
+                                                            {"slots256", slots},
+                                                            {"slots128", slots},
+                                                            {"slots64", slots}}));
   Runner runner(std::move(programs), options.instructions);
   const auto& set = runner.programs_;
   SL_ASSIGN_OR_RETURN(runner.rotation_, (bpf::Map<__u32, perf_rotation>::Bind(set.map_fd("rotation"), "rotation")));

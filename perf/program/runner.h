@@ -38,7 +38,7 @@ struct ProgramOutput {
 
 struct RunnerOptions {
   std::uint32_t hash_entries = 131072;   // capacity of tc_hash and xdp_hash
-  bool slots = false;                    // room for xdp_slot280 and xdp_slot128: 162 MB
+  bool slots = false;                    // room for the slots of xdp_slot280 and others: 288 MB
   EventCounter* instructions = nullptr;  // of the calling thread; must outlive the runner; null: not counted
 };
 
@@ -47,7 +47,7 @@ class Runner {
   static StatusOr<Runner> Create(const RunnerOptions& options = {});
 
   StatusOr<ProgramOutput> Run(const ProgramRun& run) const;
-  // tc_bare, xdp_bare, tc_parse, xdp_parse, tc_hash, xdp_hash, xdp_slot280, xdp_busy_slot280, xdp_slot128.
+  // tc_bare, xdp_bare, tc_parse, xdp_parse, tc_hash, xdp_hash, xdp_slot280, xdp_busy_slotN, xdp_new_slotN.
   int floor_fd(const std::string& name) const { return programs_.program_fd(name); }
 
  private:
