@@ -24,8 +24,12 @@ StatusOr<std::unique_ptr<Otlp>> Otlp::Start(const AgentOptions& options, const s
                                             telemetry::Telemetry* telemetry) {
   if (options.otlp.endpoint.empty()) return std::unique_ptr<Otlp>();
   std::unique_ptr<Otlp> started(new Otlp);
-  const telemetry::OtlpResource resource{
-      .node = node, .version = SLUICE_VERSION, .cluster = options.hubble.cluster, .kubernetes = options.kube != "off"};
+  // Hubble's clients need a name, so there is one also where nobody gave it.
+  const bool is_named = options.hubble.cluster != hubble::HubbleOptions().cluster;
+  const telemetry::OtlpResource resource{.node = node,
+                                         .version = SLUICE_VERSION,
+                                         .cluster = is_named ? options.hubble.cluster : "",
+                                         .kubernetes = options.kube != "off"};
   if (SendsLogs(options)) {
     SL_ASSIGN_OR_RETURN(auto sender, otlp::OtlpSender::Create(options.otlp));
     SL_ASSIGN_OR_RETURN(started->logs_, otlp::OtlpLogs::Start({.resource = resource, .kinds = options.otlp_logs},

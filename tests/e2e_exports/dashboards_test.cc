@@ -124,8 +124,7 @@ spec:
   }
   void StartQueries(int seconds) {
     Arguments command = {"/usr/bin/env",
-                         "-u",
-                         "http_proxy",
+                         "no_proxy=*",
                          "PYTHONDONTWRITEBYTECODE=1",
                          "SLUICE_SOURCE_DIR=" + SourceDirectory(),
                          "/usr/bin/python3",
