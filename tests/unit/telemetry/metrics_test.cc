@@ -453,195 +453,197 @@ TEST_F(MetricsTest, ResponsesByActionAndOutcome) {
   EXPECT_EQ(samples.at(R"(sluice_response_actions_total{response="other",action="KILL",outcome="DONE"})"), 5 * 44);
   EXPECT_EQ(samples.at(R"(sluice_response_left_out_total{response="other",reason="never"})"), 2 * 44);
   EXPECT_FALSE(samples.contains(R"(sluice_response_left_out_total{response="r298",reason="never"})"));
-  TEST_F(MetricsTest, CapturesByCauseOfTheirFiles) {
-    EXPECT_THAT(Render(), Not(Contains(Key(StartsWith("sluice_capture_")))));
-    captures_ = CaptureNumbers{.workloads = 3,
-                               .memory_bytes = 4096,
-                               .memory_limit = 65536,
-                               .contended = 1,
-                               .overwritten = 2,
-                               .written = {{"denied", 5}, {"response", 6}},
-                               .written_bytes = 7,
-                               .suppressed = 8,
-                               .failed = 9,
-                               .removed = 10,
-                               .files = 11,
-                               .file_bytes = 12,
-                               .file_limit = 13};
-    EXPECT_THAT(Render(), Has({{"sluice_capture_workloads", 3},
-                               {"sluice_capture_memory_bytes", 4096},
-                               {"sluice_capture_memory_limit_bytes", 65536},
-                               {R"(sluice_capture_packets_lost_total{cause="contended"})", 1},
-                               {R"(sluice_capture_packets_lost_total{cause="overwritten"})", 2},
-                               {R"(sluice_capture_files_written_total{cause="denied"})", 5},
-                               {R"(sluice_capture_files_written_total{cause="response"})", 6},
-                               {R"(sluice_capture_files_written_total{cause="hook"})", 0},
-                               {"sluice_capture_written_bytes_total", 7},
-                               {"sluice_capture_files_suppressed_total", 8},
-                               {"sluice_capture_files_failed_total", 9},
-                               {"sluice_capture_files_removed_total", 10},
-                               {"sluice_capture_files", 11},
-                               {"sluice_capture_file_bytes", 12},
-                               {"sluice_capture_file_limit_bytes", 13}}));
-  }
+}
 
-  TEST_F(MetricsTest, WhatIsSentToOpenTelemetryAndWhatIsNot) {
-    EXPECT_THAT(Render(), Not(Contains(Key(StartsWith("sluice_otlp_")))));
-    otlp_ = {{.signal = "logs", .sent = 1, .rejected = 2, .refused = 3, .given_up = 4, .no_room = 5, .failures = 6},
-             {.signal = "metrics", .sent = 7}};
-    EXPECT_THAT(Render(), Has({{R"(sluice_otlp_sent_total{signal="logs"})", 1},
-                               {R"(sluice_otlp_sent_total{signal="metrics"})", 7},
-                               {R"(sluice_otlp_lost_total{signal="logs",cause="rejected"})", 2},
-                               {R"(sluice_otlp_lost_total{signal="logs",cause="refused"})", 3},
-                               {R"(sluice_otlp_lost_total{signal="logs",cause="given_up"})", 4},
-                               {R"(sluice_otlp_lost_total{signal="logs",cause="queue_full"})", 5},
-                               {R"(sluice_otlp_lost_total{signal="metrics",cause="queue_full"})", 0},
-                               {R"(sluice_otlp_failures_total{signal="logs"})", 6}}));
-  }
+TEST_F(MetricsTest, CapturesByCauseOfTheirFiles) {
+  EXPECT_THAT(Render(), Not(Contains(Key(StartsWith("sluice_capture_")))));
+  captures_ = CaptureNumbers{.workloads = 3,
+                             .memory_bytes = 4096,
+                             .memory_limit = 65536,
+                             .contended = 1,
+                             .overwritten = 2,
+                             .written = {{"denied", 5}, {"response", 6}},
+                             .written_bytes = 7,
+                             .suppressed = 8,
+                             .failed = 9,
+                             .removed = 10,
+                             .files = 11,
+                             .file_bytes = 12,
+                             .file_limit = 13};
+  EXPECT_THAT(Render(), Has({{"sluice_capture_workloads", 3},
+                             {"sluice_capture_memory_bytes", 4096},
+                             {"sluice_capture_memory_limit_bytes", 65536},
+                             {R"(sluice_capture_packets_lost_total{cause="contended"})", 1},
+                             {R"(sluice_capture_packets_lost_total{cause="overwritten"})", 2},
+                             {R"(sluice_capture_files_written_total{cause="denied"})", 5},
+                             {R"(sluice_capture_files_written_total{cause="response"})", 6},
+                             {R"(sluice_capture_files_written_total{cause="hook"})", 0},
+                             {"sluice_capture_written_bytes_total", 7},
+                             {"sluice_capture_files_suppressed_total", 8},
+                             {"sluice_capture_files_failed_total", 9},
+                             {"sluice_capture_files_removed_total", 10},
+                             {"sluice_capture_files", 11},
+                             {"sluice_capture_file_bytes", 12},
+                             {"sluice_capture_file_limit_bytes", 13}}));
+}
 
-  // The same numbers on both ways.
-  TEST_F(MetricsTest, ForOpenTelemetryTheyAreTheSame) {
-    FillDatapath();
-    const auto metrics = Make();
-    metrics->ObserveApply(20ms, true);
-    std::map<std::string, double> sums;
-    for (const auto& [series, value] : Samples(metrics->Render()))
-      sums[series.substr(0, series.find('{'))] += series.find("_bucket{") == std::string::npos ? value : 0;
-    std::map<std::string, double> sent;
-    for (const auto& request : metrics->ToOtlp({.node = "node-1"}, 100)) {
-      for (const auto& metric : request.resource_metrics(0).scope_metrics(0).metrics()) {
-        for (const auto& point : metric.sum().data_points()) sent[metric.name()] += point.as_double();
-        for (const auto& point : metric.gauge().data_points()) sent[metric.name()] += point.as_double();
-        for (const auto& point : metric.histogram().data_points()) {
-          sent[metric.name() + "_bucket"] += 0;
-          sent[metric.name() + "_sum"] += point.sum();
-          sent[metric.name() + "_count"] += static_cast<double>(point.count());
-        }
+TEST_F(MetricsTest, WhatIsSentToOpenTelemetryAndWhatIsNot) {
+  EXPECT_THAT(Render(), Not(Contains(Key(StartsWith("sluice_otlp_")))));
+  otlp_ = {{.signal = "logs", .sent = 1, .rejected = 2, .refused = 3, .given_up = 4, .no_room = 5, .failures = 6},
+           {.signal = "metrics", .sent = 7}};
+  EXPECT_THAT(Render(), Has({{R"(sluice_otlp_sent_total{signal="logs"})", 1},
+                             {R"(sluice_otlp_sent_total{signal="metrics"})", 7},
+                             {R"(sluice_otlp_lost_total{signal="logs",cause="rejected"})", 2},
+                             {R"(sluice_otlp_lost_total{signal="logs",cause="refused"})", 3},
+                             {R"(sluice_otlp_lost_total{signal="logs",cause="given_up"})", 4},
+                             {R"(sluice_otlp_lost_total{signal="logs",cause="queue_full"})", 5},
+                             {R"(sluice_otlp_lost_total{signal="metrics",cause="queue_full"})", 0},
+                             {R"(sluice_otlp_failures_total{signal="logs"})", 6}}));
+}
+
+// The same numbers on both ways.
+TEST_F(MetricsTest, ForOpenTelemetryTheyAreTheSame) {
+  FillDatapath();
+  const auto metrics = Make();
+  metrics->ObserveApply(20ms, true);
+  std::map<std::string, double> sums;
+  for (const auto& [series, value] : Samples(metrics->Render()))
+    sums[series.substr(0, series.find('{'))] += series.find("_bucket{") == std::string::npos ? value : 0;
+  std::map<std::string, double> sent;
+  for (const auto& request : metrics->ToOtlp({.node = "node-1"}, 100)) {
+    for (const auto& metric : request.resource_metrics(0).scope_metrics(0).metrics()) {
+      for (const auto& point : metric.sum().data_points()) sent[metric.name()] += point.as_double();
+      for (const auto& point : metric.gauge().data_points()) sent[metric.name()] += point.as_double();
+      for (const auto& point : metric.histogram().data_points()) {
+        sent[metric.name() + "_bucket"] += 0;
+        sent[metric.name() + "_sum"] += point.sum();
+        sent[metric.name() + "_count"] += static_cast<double>(point.count());
       }
     }
-    for (auto* all : {&sums, &sent})  // they grow
-      std::erase_if(*all, [](const auto& one) { return one.first.starts_with("process_"); });
-    EXPECT_GT(sent.size(), 40U);
-    EXPECT_EQ(sums, sent);
   }
+  for (auto* all : {&sums, &sent})  // they grow
+    std::erase_if(*all, [](const auto& one) { return one.first.starts_with("process_"); });
+  EXPECT_GT(sent.size(), 40U);
+  EXPECT_EQ(sums, sent);
+}
 
-  TEST_F(MetricsTest, ApplyLatencyIsAHistogramByResult) {
-    const auto metrics = Make();
-    metrics->ObserveApply(3ms, true);
-    metrics->ObserveApply(2s, true);
-    metrics->ObserveApply(1us, false);
-    EXPECT_THAT(Samples(metrics->Render()),
-                Has({{R"(sluice_policy_apply_duration_seconds_count{result="applied"})", 2},
-                     {R"(sluice_policy_apply_duration_seconds_sum{result="applied"})", 2.003},
-                     {R"(sluice_policy_apply_duration_seconds_bucket{result="applied",le="0.005"})", 1},
-                     {R"(sluice_policy_apply_duration_seconds_bucket{result="applied",le="+Inf"})", 2},
-                     {R"(sluice_policy_apply_duration_seconds_count{result="refused"})", 1}}));
-  }
+TEST_F(MetricsTest, ApplyLatencyIsAHistogramByResult) {
+  const auto metrics = Make();
+  metrics->ObserveApply(3ms, true);
+  metrics->ObserveApply(2s, true);
+  metrics->ObserveApply(1us, false);
+  EXPECT_THAT(Samples(metrics->Render()),
+              Has({{R"(sluice_policy_apply_duration_seconds_count{result="applied"})", 2},
+                   {R"(sluice_policy_apply_duration_seconds_sum{result="applied"})", 2.003},
+                   {R"(sluice_policy_apply_duration_seconds_bucket{result="applied",le="0.005"})", 1},
+                   {R"(sluice_policy_apply_duration_seconds_bucket{result="applied",le="+Inf"})", 2},
+                   {R"(sluice_policy_apply_duration_seconds_count{result="refused"})", 1}}));
+}
 
-  TEST_F(MetricsTest, AttachedProgramsByMode) {
-    scene_.datapath.AddAttached({"xdp_uplink", "eth0", 1000, "xdp generic"});
-    scene_.datapath.AddAttached({"tc_to_pod", "v-old", 77, ""});
-    EXPECT_THAT(Render(), Has({{R"(sluice_attached_programs{program="tc_from_pod",mode="tcx"})", 4},
-                               {R"(sluice_attached_programs{program="tc_to_pod",mode="tcx"})", 4},
-                               {R"(sluice_attached_programs{program="tc_to_pod",mode="inherited"})", 1},
-                               {R"(sluice_attached_programs{program="xdp_uplink",mode="xdp generic"})", 1}}));
-  }
+TEST_F(MetricsTest, AttachedProgramsByMode) {
+  scene_.datapath.AddAttached({"xdp_uplink", "eth0", 1000, "xdp generic"});
+  scene_.datapath.AddAttached({"tc_to_pod", "v-old", 77, ""});
+  EXPECT_THAT(Render(), Has({{R"(sluice_attached_programs{program="tc_from_pod",mode="tcx"})", 4},
+                             {R"(sluice_attached_programs{program="tc_to_pod",mode="tcx"})", 4},
+                             {R"(sluice_attached_programs{program="tc_to_pod",mode="inherited"})", 1},
+                             {R"(sluice_attached_programs{program="xdp_uplink",mode="xdp generic"})", 1}}));
+}
 
-  TEST_F(MetricsTest, ProgramRunsOnlyWhereTheKernelCounts) {
-    EXPECT_THAT(Render(), Each(Key(Not(StartsWith("sluice_program_run")))));
-    FillDatapath();
-    EXPECT_THAT(Render(), Has({{R"(sluice_program_runs_total{program="tc_from_pod"})", 1000},
-                               {R"(sluice_program_run_seconds_total{program="tc_from_pod"})", 1.5},
-                               {R"(sluice_program_runs_total{program="xdp_uplink"})", 0}}));
-  }
+TEST_F(MetricsTest, ProgramRunsOnlyWhereTheKernelCounts) {
+  EXPECT_THAT(Render(), Each(Key(Not(StartsWith("sluice_program_run")))));
+  FillDatapath();
+  EXPECT_THAT(Render(), Has({{R"(sluice_program_runs_total{program="tc_from_pod"})", 1000},
+                             {R"(sluice_program_run_seconds_total{program="tc_from_pod"})", 1.5},
+                             {R"(sluice_program_runs_total{program="xdp_uplink"})", 0}}));
+}
 
-  TEST_F(MetricsTest, BuildInfo) {
-    EXPECT_THAT(Render(), Contains(Pair(HasSubstr("sluice_build_info{"), 1)));
-    EXPECT_THAT(Make()->Render(), HasSubstr(R"(version="1.2.3")"));
-  }
+TEST_F(MetricsTest, BuildInfo) {
+  EXPECT_THAT(Render(), Contains(Pair(HasSubstr("sluice_build_info{"), 1)));
+  EXPECT_THAT(Make()->Render(), HasSubstr(R"(version="1.2.3")"));
+}
 
-  TEST_F(MetricsTest, WhatCannotBeReadIsAbsentAndCounted) {
-    FillDatapath();
-    const auto metrics = Make();
-    for (const char* const method : {"ReadCounters", "Maps", "ReadProgramRuns"})
-      scene_.datapath.FailNext(method, InvalidError("map: no"));
-    const auto samples = Samples(metrics->Render());
-    EXPECT_THAT(samples, Contains(Pair("sluice_metrics_read_failures_total", 3)));
-    EXPECT_THAT(samples, Contains(Pair("sluice_policy_revision", 42)));
-    EXPECT_THAT(samples, Each(Key(Not(StartsWith("sluice_packets_total")))));
-    EXPECT_THAT(Samples(metrics->Render()), Contains(Key(StartsWith("sluice_packets_total"))));
-  }
+TEST_F(MetricsTest, WhatCannotBeReadIsAbsentAndCounted) {
+  FillDatapath();
+  const auto metrics = Make();
+  for (const char* const method : {"ReadCounters", "Maps", "ReadProgramRuns"})
+    scene_.datapath.FailNext(method, InvalidError("map: no"));
+  const auto samples = Samples(metrics->Render());
+  EXPECT_THAT(samples, Contains(Pair("sluice_metrics_read_failures_total", 3)));
+  EXPECT_THAT(samples, Contains(Pair("sluice_policy_revision", 42)));
+  EXPECT_THAT(samples, Each(Key(Not(StartsWith("sluice_packets_total")))));
+  EXPECT_THAT(Samples(metrics->Render()), Contains(Key(StartsWith("sluice_packets_total"))));
+}
 
-  TEST_F(MetricsTest, BeforeThereIsAPolicy) {
-    Metrics metrics({.datapath = &scene_.datapath,
-                     .sweeper = &sweeper_,
-                     .hub = &hub_,
-                     .policy = {.compiled = [] { return nullptr; }, .decision = [](auto) { return nullptr; }},
-                     .revision = [] { return std::uint64_t{0}; },
-                     .unbound_workloads = [] { return std::size_t{0}; },
-                     .quarantined_workloads = [] { return std::size_t{0}; },
-                     .ready = [] { return false; }},
-                    {.version = "1"});
-    const auto samples = Samples(metrics.Render());
-    EXPECT_EQ(samples.at("sluice_ready"), 0);
-    EXPECT_THAT(samples, Each(Key(Not(StartsWith("sluice_rulesets")))));
-  }
+TEST_F(MetricsTest, BeforeThereIsAPolicy) {
+  Metrics metrics({.datapath = &scene_.datapath,
+                   .sweeper = &sweeper_,
+                   .hub = &hub_,
+                   .policy = {.compiled = [] { return nullptr; }, .decision = [](auto) { return nullptr; }},
+                   .revision = [] { return std::uint64_t{0}; },
+                   .unbound_workloads = [] { return std::size_t{0}; },
+                   .quarantined_workloads = [] { return std::size_t{0}; },
+                   .ready = [] { return false; }},
+                  {.version = "1"});
+  const auto samples = Samples(metrics.Render());
+  EXPECT_EQ(samples.at("sluice_ready"), 0);
+  EXPECT_THAT(samples, Each(Key(Not(StartsWith("sluice_rulesets")))));
+}
 
-  TEST_F(MetricsTest, EveryNameHasThePrefixAndHelp) {
-    FillDatapath();
-    RunPrograms(8, {"/bin/a", "/bin/b"});
-    std::istringstream lines(Make()->Render());
-    std::string helped;
-    for (std::string line; std::getline(lines, line);) {
-      if (line.starts_with("# HELP ")) helped = line.substr(7, line.find(' ', 7) - 7);
-      if (line.starts_with("# ")) {
-        EXPECT_EQ(line.substr(7, line.find(' ', 7) - 7), helped);
-        continue;
-      }
-      EXPECT_THAT(line, StartsWith(helped)) << "has no help of its own";
-      EXPECT_THAT(line, ::testing::AnyOf(StartsWith("sluice_"), StartsWith("process_")));
+TEST_F(MetricsTest, EveryNameHasThePrefixAndHelp) {
+  FillDatapath();
+  RunPrograms(8, {"/bin/a", "/bin/b"});
+  std::istringstream lines(Make()->Render());
+  std::string helped;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("# HELP ")) helped = line.substr(7, line.find(' ', 7) - 7);
+    if (line.starts_with("# ")) {
+      EXPECT_EQ(line.substr(7, line.find(' ', 7) - 7), helped);
+      continue;
     }
+    EXPECT_THAT(line, StartsWith(helped)) << "has no help of its own";
+    EXPECT_THAT(line, ::testing::AnyOf(StartsWith("sluice_"), StartsWith("process_")));
   }
+}
 
-  TEST_F(MetricsTest, FlowsByPolicyAndRule) {
-    scene_.world.Apply(policy::PolicyYaml("shop", "db", "podSelector: {matchLabels: {app: db}}"));
-    sweeper_.CountVerdicts(&verdicts_);
-    ASSERT_TRUE(sweeper_.Sweep().ok());
-    scene_.datapath.AddFlow(scene_.Record("shop/web", "shop/db", "80/TCP"));
-    ASSERT_TRUE(sweeper_.Sweep().ok());
-    EXPECT_THAT(
-        Render(),
-        Has({
-            {R"(sluice_policy_flows_total{namespace="shop",policy="db",api_version="networking.k8s.io/v1",rule="",direction="ingress",effect="DEFAULT_DENY"})",
-             1},
-            {R"(sluice_policy_flows_total{namespace="",policy="other",api_version="",rule="",direction="",effect=""})",
-             0},
-        }));
-  }
+TEST_F(MetricsTest, FlowsByPolicyAndRule) {
+  scene_.world.Apply(policy::PolicyYaml("shop", "db", "podSelector: {matchLabels: {app: db}}"));
+  sweeper_.CountVerdicts(&verdicts_);
+  ASSERT_TRUE(sweeper_.Sweep().ok());
+  scene_.datapath.AddFlow(scene_.Record("shop/web", "shop/db", "80/TCP"));
+  ASSERT_TRUE(sweeper_.Sweep().ok());
+  EXPECT_THAT(
+      Render(),
+      Has({
+          {R"(sluice_policy_flows_total{namespace="shop",policy="db",api_version="networking.k8s.io/v1",rule="",direction="ingress",effect="DEFAULT_DENY"})",
+           1},
+          {R"(sluice_policy_flows_total{namespace="",policy="other",api_version="",rule="",direction="",effect=""})",
+           0},
+      }));
+}
 
-  TEST_F(MetricsTest, TheAgentItself) {
-    const auto samples = Render();
-    EXPECT_GT(samples.at("process_resident_memory_bytes"), 1 << 20);
-    EXPECT_GE(samples.at("process_virtual_memory_bytes"), samples.at("process_resident_memory_bytes"));
-    EXPECT_GT(samples.at("process_cpu_seconds_total"), 0);
-    EXPECT_GE(samples.at("process_threads"), 1);
-    EXPECT_GE(samples.at("process_open_fds"), 3);
-    EXPECT_GE(samples.at("process_max_fds"), samples.at("process_open_fds"));
-    const double now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-    EXPECT_NEAR(samples.at("process_start_time_seconds"), now, 600) << "this test";
-  }
+TEST_F(MetricsTest, TheAgentItself) {
+  const auto samples = Render();
+  EXPECT_GT(samples.at("process_resident_memory_bytes"), 1 << 20);
+  EXPECT_GE(samples.at("process_virtual_memory_bytes"), samples.at("process_resident_memory_bytes"));
+  EXPECT_GT(samples.at("process_cpu_seconds_total"), 0);
+  EXPECT_GE(samples.at("process_threads"), 1);
+  EXPECT_GE(samples.at("process_open_fds"), 3);
+  EXPECT_GE(samples.at("process_max_fds"), samples.at("process_open_fds"));
+  const double now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  EXPECT_NEAR(samples.at("process_start_time_seconds"), now, 600) << "this test";
+}
 
-  TEST_F(MetricsTest, PromtoolIsContent) {
-    FillDatapath();
-    RunPrograms(8, {"/bin/a", "/opt/\xc3\xa9 \"\\\n"});
-    SL_SKIP_OR_FAIL_IF(test::MissingPromtool());
-    const auto metrics = Make();
-    metrics->ObserveApply(1ms, true);
-    const auto check = test::RunCommand({"promtool", "check", "metrics"}, metrics->Render());
-    ASSERT_TRUE(check.ok()) << check.status();
-    EXPECT_EQ(check->exit_code, 0) << check->output;
-    EXPECT_EQ(check->output, "");
-  }
+TEST_F(MetricsTest, PromtoolIsContent) {
+  FillDatapath();
+  RunPrograms(8, {"/bin/a", "/opt/\xc3\xa9 \"\\\n"});
+  SL_SKIP_OR_FAIL_IF(test::MissingPromtool());
+  const auto metrics = Make();
+  metrics->ObserveApply(1ms, true);
+  const auto check = test::RunCommand({"promtool", "check", "metrics"}, metrics->Render());
+  ASSERT_TRUE(check.ok()) << check.status();
+  EXPECT_EQ(check->exit_code, 0) << check->output;
+  EXPECT_EQ(check->output, "");
+}
 
 }  // namespace
 }  // namespace sluice::telemetry
