@@ -1,9 +1,25 @@
 #include "telemetry/event/packed_flow.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
 #include <utility>
 
 namespace sluice::telemetry {
 namespace {
+
+// Equal messages have equal texts: by itself, the library writes labels in any order.
+std::string ToText(const v1::Event& event) {
+  std::string text;
+  {
+    google::protobuf::io::StringOutputStream stream(&text);
+    google::protobuf::io::CodedOutputStream out(&stream);
+    out.SetSerializationDeterministic(true);
+    event.SerializeToCodedStream(&out);
+  }
+  text.shrink_to_fit();
+  return text;
+}
 
 // What differs between the flows of the same ends moves from `rest` to the result.
 v1::Event TakeOwn(v1::Event* rest) {
@@ -31,7 +47,7 @@ v1::Event TakeOwn(v1::Event* rest) {
 std::string TakeEnd(v1::Event* rest, v1::Peer* (v1::Flow::*mutable_end)()) {
   v1::Event end;
   (end.mutable_flow()->*mutable_end)()->Swap((rest->mutable_flow()->*mutable_end)());
-  return end.SerializeAsString();
+  return ToText(end);
 }
 
 }  // namespace
@@ -41,8 +57,7 @@ FlowPacker::Packed FlowPacker::Pack(const v1::Event& event) {
   const google::protobuf::Timestamp& time = event.flow().time();
   packed.flow.time_ns = time.seconds() * 1'000'000'000 + time.nanos();
   v1::Event rest = event;
-  packed.flow.own = TakeOwn(&rest).SerializeAsString();
-  packed.flow.own.shrink_to_fit();
+  packed.flow.own = ToText(TakeOwn(&rest));
   packed.bytes = sizeof(PackedFlow) + packed.flow.own.capacity();
   const auto keep = [&](std::string text, InternedTexts::Text* out) {
     InternedTexts::Added added = texts_.Add(std::move(text));
@@ -57,7 +72,7 @@ FlowPacker::Packed FlowPacker::Pack(const v1::Event& event) {
     keep(TakeEnd(&rest, &v1::Flow::mutable_destination), &packed.flow.destination);
     rest.mutable_flow()->clear_destination();
   }
-  keep(rest.SerializeAsString(), &packed.flow.common);
+  keep(ToText(rest), &packed.flow.common);
   return packed;
 }
 

@@ -36,9 +36,9 @@
 - --otlp-logs={{ .logs | default (list "none") | join "," }}
 - --otlp-metrics-interval={{ .metricsInterval }}
 {{- with .secret }}
-{{- range $option, $key := dict "tls-ca" .ca "tls-cert" .certificate "tls-key" .key "headers" .headers }}
+{{- range $option, $key := dict "--otlp-tls-ca" .ca "--otlp-tls-cert" .certificate "--otlp-tls-key" .key "--otlp-headers" .headers }}
 {{- if $key }}
-- --otlp-{{ $option }}=/etc/sluice/otlp/{{ $key }}
+- {{ $option }}=/etc/sluice/otlp/{{ $key }}
 {{- end }}
 {{- end }}
 {{- end }}
