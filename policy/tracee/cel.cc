@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <utility>
 
 #include "base/nearest.h"
+#include "policy/tracee/cel_lexer.h"
 
 namespace sluice::policy::tracee {
 namespace {
@@ -47,81 +47,6 @@ std::string_view FindIn(const Table& table, std::string_view name) {
   return "";
 }
 
-struct Token {
-  enum class Kind { kEnd, kName, kText, kNumber, kSign } kind = Kind::kEnd;
-  std::string text;        // of a text: its value
-  std::size_t column = 1;  // in bytes
-};
-
-Status ErrorAt(std::size_t column, std::string_view what) { return InvalidError("column {}: {}", column, what); }
-
-class Lexer {
- public:
-  explicit Lexer(std::string_view text) : text_(text) {}
-
-  StatusOr<std::vector<Token>> Split() {
-    std::vector<Token> tokens;
-    while (true) {
-      while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_])) != 0) ++at_;
-      SL_ASSIGN_OR_RETURN(Token token, Next());
-      tokens.push_back(std::move(token));
-      if (tokens.back().kind == Token::Kind::kEnd) return tokens;
-    }
-  }
-
- private:
-  static bool IsNamePart(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
-  static bool IsQuote(char c) { return c == '"' || c == '\''; }
-
-  StatusOr<Token> Next() {
-    const std::size_t begin = at_;
-    if (begin == text_.size()) return Token{.kind = Token::Kind::kEnd, .text = "its end", .column = begin + 1};
-    const char c = text_[begin];
-    const bool is_raw = (c == 'r' || c == 'R') && begin + 1 < text_.size() && IsQuote(text_[begin + 1]);
-    if (IsQuote(c) || is_raw) return Text(is_raw);
-    if (IsNamePart(c)) {
-      while (at_ < text_.size() && IsNamePart(text_[at_])) ++at_;
-      const bool is_number = std::isdigit(static_cast<unsigned char>(c)) != 0;
-      return Token{.kind = is_number ? Token::Kind::kNumber : Token::Kind::kName,
-                   .text = std::string(text_.substr(begin, at_ - begin)),
-                   .column = begin + 1};
-    }
-    for (const std::string_view sign : {"&&", "||", "==", "!=", "<=", ">="}) {
-      if (text_.substr(begin).starts_with(sign)) {
-        at_ += sign.size();
-        return Token{.kind = Token::Kind::kSign, .text = std::string(sign), .column = begin + 1};
-      }
-    }
-    ++at_;
-    return Token{.kind = Token::Kind::kSign, .text = std::string(1, c), .column = begin + 1};
-  }
-
-  StatusOr<Token> Text(bool is_raw) {
-    Token token{.kind = Token::Kind::kText, .text = "", .column = at_ + 1};
-    if (is_raw) ++at_;
-    const char quote = text_[at_++];
-    while (at_ < text_.size() && text_[at_] != quote) {
-      char c = text_[at_++];
-      if (c == '\\' && !is_raw) {
-        const char escaped = at_ < text_.size() ? text_[at_++] : '\0';
-        constexpr std::string_view kEscapes = "\\\"'ntr";
-        constexpr std::string_view kMeanings = "\\\"'\n\t\r";
-        const std::size_t known = kEscapes.find(escaped);
-        if (escaped == '\0' || known == std::string_view::npos)
-          return ErrorAt(at_, "this escape in a text is not known here");
-        c = kMeanings[known];
-      }
-      token.text += c;
-    }
-    if (at_ == text_.size()) return ErrorAt(token.column, "the text has no end");
-    ++at_;
-    return token;
-  }
-
-  const std::string_view text_;
-  std::size_t at_ = 0;
-};
-
 // A condition, or a value that becomes part of one.
 struct Part {
   bool is_condition = false;
@@ -139,19 +64,19 @@ std::string IsEmpty(const CelValue& value) {
 
 class Compiler {
  public:
-  Compiler(std::vector<Token> tokens, const CelNames& names) : tokens_(std::move(tokens)), names_(names) {}
+  Compiler(std::vector<CelToken> tokens, const CelNames& names) : tokens_(std::move(tokens)), names_(names) {}
 
   StatusOr<Part> Whole() {
     SL_ASSIGN_OR_RETURN(Part part, Or());
     if (Is("?")) return Refuse("a ? b : c");
-    if (Now().kind != Token::Kind::kEnd) return ErrorAt(Now().column, fmt::format("unexpected {}", Now().text));
+    if (Now().kind != CelToken::Kind::kEnd) return CelErrorAt(Now().column, fmt::format("unexpected {}", Now().text));
     return part;
   }
 
  private:
-  const Token& Now() const { return tokens_[at_]; }
+  const CelToken& Now() const { return tokens_[at_]; }
   bool Is(std::string_view sign) const {
-    return (Now().kind == Token::Kind::kSign || Now().kind == Token::Kind::kName) && Now().text == sign;
+    return (Now().kind == CelToken::Kind::kSign || Now().kind == CelToken::Kind::kName) && Now().text == sign;
   }
   bool Take(std::string_view sign) {
     if (!Is(sign)) return false;
@@ -160,10 +85,10 @@ class Compiler {
   }
   Status Expect(std::string_view sign) {
     if (Take(sign)) return OkStatus();
-    return ErrorAt(Now().column, fmt::format("expected {}, not {}", sign, Now().text));
+    return CelErrorAt(Now().column, fmt::format("expected {}, not {}", sign, Now().text));
   }
   Status Refuse(std::string_view what) const {
-    return ErrorAt(Now().column, fmt::format("{} is not known here", what));
+    return CelErrorAt(Now().column, fmt::format("{} is not known here", what));
   }
 
   StatusOr<Part> Join(std::string_view sign, std::string_view word, StatusOr<Part> (Compiler::*next)()) {
@@ -178,7 +103,7 @@ class Compiler {
     return all;
   }
   StatusOr<Part> Or() {
-    if (++depth_ > kMostNested) return ErrorAt(Now().column, "too deep");
+    if (++depth_ > kMostNested) return CelErrorAt(Now().column, "too deep");
     StatusOr<Part> part = Join("||", "or", &Compiler::And);
     --depth_;
     return part;
@@ -186,7 +111,7 @@ class Compiler {
   StatusOr<Part> And() { return Join("&&", "and", &Compiler::Comparison); }
 
   static Status CheckCondition(const Part& part) {
-    return part.is_condition ? OkStatus() : ErrorAt(part.column, "a value alone is no condition");
+    return part.is_condition ? OkStatus() : CelErrorAt(part.column, "a value alone is no condition");
   }
 
   StatusOr<Part> Comparison() {
@@ -200,7 +125,7 @@ class Compiler {
     const std::size_t column = Now().column;
     ++at_;
     SL_ASSIGN_OR_RETURN(const Part right, Unary());
-    if (left.is_condition || right.is_condition) return ErrorAt(column, "conditions are not compared here");
+    if (left.is_condition || right.is_condition) return CelErrorAt(column, "conditions are not compared here");
     StatusOr<std::string> condition =
         is_in ? In(column, left.value, right.value) : CompareValues(column, *sign, left.value, right.value);
     SL_RETURN_IF_ERROR(condition.status());
@@ -218,30 +143,30 @@ class Compiler {
                                              const CelValue& right) {
     if (left.kind != Kind::kField && right.kind == Kind::kField)
       return CompareValues(column, Turned(sign), right, left);
-    if (left.kind != Kind::kField) return ErrorAt(column, "two constants are not compared here");
-    if (right.kind == Kind::kField) return ErrorAt(column, "two values of an event are not compared here");
-    if (right.kind == Kind::kList) return ErrorAt(column, "a list is not compared here: write in");
+    if (left.kind != Kind::kField) return CelErrorAt(column, "two constants are not compared here");
+    if (right.kind == Kind::kField) return CelErrorAt(column, "two values of an event are not compared here");
+    if (right.kind == Kind::kList) return CelErrorAt(column, "a list is not compared here: write in");
     const bool is_negated = sign == "!=";
     const bool is_equal = is_negated || sign == "==";
     std::string condition;
     if (right.kind == Kind::kNull) {
       condition = fmt::format("(not {} exists)", left.field);
     } else if ((right.kind == Kind::kNumber) != (left.type == DataType::kNumber)) {
-      return ErrorAt(column, "a text and a number are compared");
+      return CelErrorAt(column, "a text and a number are compared");
     } else if (right.kind == Kind::kNumber) {
       return fmt::format("({}{} {} {})", is_negated ? "not " : "", left.text, is_equal ? "=" : sign, right.text);
     } else {
       condition = right.text.empty() ? IsEmpty(left) : fmt::format("({} = {})", left.text, QuotedForRules(right.text));
     }
-    if (!is_equal) return ErrorAt(column, fmt::format("texts are compared by == and != here, not by {}", sign));
+    if (!is_equal) return CelErrorAt(column, fmt::format("texts are compared by == and != here, not by {}", sign));
     return is_negated ? fmt::format("(not {})", condition) : condition;
   }
 
   static StatusOr<std::string> In(std::size_t column, const CelValue& left, const CelValue& right) {
-    if (left.kind != Kind::kField) return ErrorAt(column, "in needs a value of the event to its left here");
-    if (right.kind != Kind::kList) return ErrorAt(column, "in needs a list to its right here");
-    if (right.items.empty()) return ErrorAt(column, "the list is empty");
-    if (right.type != left.type) return ErrorAt(column, "a text and a number are compared");
+    if (left.kind != Kind::kField) return CelErrorAt(column, "in needs a value of the event to its left here");
+    if (right.kind != Kind::kList) return CelErrorAt(column, "in needs a list to its right here");
+    if (right.items.empty()) return CelErrorAt(column, "the list is empty");
+    if (right.type != left.type) return CelErrorAt(column, "a text and a number are compared");
     std::string items, empty;
     for (const std::string& item : right.items) {
       if (item.empty()) empty = " or " + IsEmpty(left);
@@ -254,7 +179,7 @@ class Compiler {
   StatusOr<Part> Unary() {
     const std::size_t column = Now().column;
     if (Take("!")) {
-      if (++depth_ > kMostNested) return ErrorAt(column, "too deep");
+      if (++depth_ > kMostNested) return CelErrorAt(column, "too deep");
       SL_ASSIGN_OR_RETURN(Part part, Unary());
       --depth_;
       SL_RETURN_IF_ERROR(CheckCondition(part));
@@ -262,7 +187,7 @@ class Compiler {
       return part;
     }
     if (Take("-")) {
-      if (Now().kind != Token::Kind::kNumber) return ErrorAt(column, "arithmetic (-) is not known here");
+      if (Now().kind != CelToken::Kind::kNumber) return CelErrorAt(column, "arithmetic (-) is not known here");
       SL_ASSIGN_OR_RETURN(Part part, Primary());
       part.value.text = "-" + part.value.text;
       return part;
@@ -277,17 +202,17 @@ class Compiler {
   }
 
   StatusOr<Part> Primary() {
-    const Token token = Now();
+    const CelToken token = Now();
     Part part{.is_condition = false, .condition = "", .value = {}, .column = token.column};
-    if (token.kind == Token::Kind::kText) {
+    if (token.kind == CelToken::Kind::kText) {
       ++at_;
       part.value = {.kind = Kind::kText, .text = token.text};
       return part;
     }
-    if (token.kind == Token::Kind::kNumber) return Number(token);
-    if (token.kind == Token::Kind::kName) return Name();
+    if (token.kind == CelToken::Kind::kNumber) return Number(token);
+    if (token.kind == CelToken::Kind::kName) return Name();
     if (Take("[")) return List(part.column);
-    if (!Take("(")) return ErrorAt(token.column, fmt::format("expected a value, not {}", token.text));
+    if (!Take("(")) return CelErrorAt(token.column, fmt::format("expected a value, not {}", token.text));
     SL_ASSIGN_OR_RETURN(part, Or());
     if (Is("?")) return Refuse("a ? b : c");
     SL_RETURN_IF_ERROR(Expect(")"));
@@ -295,11 +220,11 @@ class Compiler {
   }
 
   // CEL's unsigned ones end with u.
-  StatusOr<Part> Number(const Token& token) {
+  StatusOr<Part> Number(const CelToken& token) {
     std::string digits = token.text;
     if (digits.ends_with('u')) digits.pop_back();
     const bool is_whole = digits.find_first_not_of("0123456789") == std::string::npos && digits.size() <= 18;
-    if (!is_whole) return ErrorAt(token.column, fmt::format("number {} is not known here", token.text));
+    if (!is_whole) return CelErrorAt(token.column, fmt::format("number {} is not known here", token.text));
     ++at_;
     if (Is(".")) return Refuse("a number with a fraction");
     return Part{.is_condition = false,
@@ -314,9 +239,9 @@ class Compiler {
       SL_ASSIGN_OR_RETURN(const Part item, Unary());
       const bool is_text = item.value.kind == Kind::kText;
       if (item.is_condition || (!is_text && item.value.kind != Kind::kNumber))
-        return ErrorAt(item.column, "a list has texts or numbers here");
+        return CelErrorAt(item.column, "a list has texts or numbers here");
       const DataType type = is_text ? DataType::kText : DataType::kNumber;
-      if (!list.items.empty() && type != list.type) return ErrorAt(item.column, "a list has texts and numbers");
+      if (!list.items.empty() && type != list.type) return CelErrorAt(item.column, "a list has texts and numbers");
       list.type = type;
       list.items.push_back(item.value.text);
       if (!Take(",")) break;
@@ -327,16 +252,16 @@ class Compiler {
 
   // A name with dots, which may be a function, and whose last part may be a method.
   StatusOr<Part> Name() {
-    const Token first = Now();
+    const CelToken first = Now();
     std::string path = first.text;
     ++at_;
     while (Is(".")) {
-      const Token& part = tokens_[at_ + 1];
-      if (part.kind != Token::Kind::kName) return ErrorAt(part.column, "expected a name after the dot");
-      const Token& after = tokens_[at_ + 2];
-      if (after.kind == Token::Kind::kSign && after.text == "(") {
+      const CelToken& part = tokens_[at_ + 1];
+      if (part.kind != CelToken::Kind::kName) return CelErrorAt(part.column, "expected a name after the dot");
+      const CelToken& after = tokens_[at_ + 2];
+      if (after.kind == CelToken::Kind::kSign && after.text == "(") {
         if (path == "process" || path == "container" || path == "system" || path == "dns" || path == "kernel")
-          return ErrorAt(first.column, fmt::format("{}.{}(): data stores are not asked here", path, part.text));
+          return CelErrorAt(first.column, fmt::format("{}.{}(): data stores are not asked here", path, part.text));
         break;  // a method of what is before it
       }
       path += "." + part.text;
@@ -345,11 +270,11 @@ class Compiler {
     return Is("(") ? Function(first, path) : Value(first, path);
   }
 
-  StatusOr<Part> Value(const Token& token, std::string path) {
+  StatusOr<Part> Value(const CelToken& token, std::string path) {
     Part part{.is_condition = false, .condition = "", .value = {}, .column = token.column};
     if (path == "null") return part;
     if (path == "true" || path == "false")
-      return ErrorAt(token.column, fmt::format("the constant {} is not known here", path));
+      return CelErrorAt(token.column, fmt::format("the constant {} is not known here", path));
     if (path.starts_with("event.")) path.erase(0, 6);
     constexpr std::string_view kWorkload = "workload.";
     if (path.starts_with(kWorkload)) {
@@ -363,8 +288,8 @@ class Compiler {
         names.push_back(std::string(kWorkload) + std::string(known.name));
       }
       const std::string near = Nearest(names, path);
-      return ErrorAt(token.column, fmt::format("{} is not known here{}", path,
-                                               near.empty() ? "" : fmt::format(": did you mean {}?", near)));
+      return CelErrorAt(token.column, fmt::format("{} is not known here{}", path,
+                                                  near.empty() ? "" : fmt::format(": did you mean {}?", near)));
     }
     if (names_.lists != nullptr) {
       if (const auto list = names_.lists->find(path); list != names_.lists->end()) {
@@ -373,7 +298,7 @@ class Compiler {
       }
     }
     const bool is_list = path.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == std::string::npos;
-    return ErrorAt(token.column, is_list ? "there is no list " + path : path + " is not known here");
+    return CelErrorAt(token.column, is_list ? "there is no list " + path : path + " is not known here");
   }
 
   static CelValue FieldValue(const WorkloadField& known) {
@@ -401,52 +326,52 @@ class Compiler {
     return arguments;
   }
 
-  StatusOr<Part> Function(const Token& token, const std::string& name) {
+  StatusOr<Part> Function(const CelToken& token, const std::string& name) {
     const std::string_view transform = FindIn(kTransforms, name);
     const bool is_data = name == "getEventData", is_test = name == "hasData";
     if (!is_data && !is_test && transform.empty())
-      return ErrorAt(token.column, fmt::format("{}() is not known here", name));
+      return CelErrorAt(token.column, fmt::format("{}() is not known here", name));
     SL_ASSIGN_OR_RETURN(std::vector<Part> arguments, Arguments());
     if (arguments.size() != 1 || arguments[0].is_condition)
-      return ErrorAt(token.column, fmt::format("{}() needs one value", name));
+      return CelErrorAt(token.column, fmt::format("{}() needs one value", name));
     Part part{.is_condition = false, .condition = "", .value = {}, .column = token.column};
     CelValue& argument = arguments[0].value;
     if (!transform.empty()) {
       if (argument.kind != Kind::kField || argument.type != DataType::kText)
-        return ErrorAt(token.column, fmt::format("{}() needs a text of the event here", name));
+        return CelErrorAt(token.column, fmt::format("{}() needs a text of the event here", name));
       part.value = std::move(argument);
       part.value.text = fmt::format("{}({})", transform, part.value.text);
       return part;
     }
-    if (argument.kind != Kind::kText) return ErrorAt(token.column, fmt::format("{}() needs a name in quotes", name));
+    if (argument.kind != Kind::kText) return CelErrorAt(token.column, fmt::format("{}() needs a name in quotes", name));
     auto data = names_.data ? names_.data(argument.text) : std::nullopt;
     if (!data)
-      return ErrorAt(token.column,
-                     fmt::format("{}({}): of this event expressions may name {}", name, QuotedForRules(argument.text),
-                                 names_.data_names.empty() ? "no data here" : names_.data_names));
+      return CelErrorAt(token.column, fmt::format("{}({}): of this event expressions may name {}", name,
+                                                  QuotedForRules(argument.text),
+                                                  names_.data_names.empty() ? "no data here" : names_.data_names));
     if (is_data) {
       part.value = *std::move(data);
       return part;
     }
-    if (data->kind != Kind::kField) return ErrorAt(token.column, "hasData() of a constant is not known here");
+    if (data->kind != Kind::kField) return CelErrorAt(token.column, "hasData() of a constant is not known here");
     part.is_condition = true;
     part.condition = fmt::format("({} exists)", data->field);
     return part;
   }
 
   // `name` is the token that is read next.
-  StatusOr<Part> Method(Part object, const Token& name) {
-    if (name.kind != Token::Kind::kName) return ErrorAt(name.column, "expected a name after the dot");
+  StatusOr<Part> Method(Part object, const CelToken& name) {
+    if (name.kind != CelToken::Kind::kName) return CelErrorAt(name.column, "expected a name after the dot");
     const std::string_view check = FindIn(kTextChecks, name.text);
     const bool is_regex = name.text == "matches";
-    if (check.empty() && !is_regex) return ErrorAt(name.column, fmt::format(".{}() is not known here", name.text));
+    if (check.empty() && !is_regex) return CelErrorAt(name.column, fmt::format(".{}() is not known here", name.text));
     ++at_;
     SL_ASSIGN_OR_RETURN(const std::vector<Part> arguments, Arguments());
     const bool is_text = arguments.size() == 1 && !arguments[0].is_condition && arguments[0].value.kind == Kind::kText;
     if (!is_text || arguments[0].value.text.empty())
-      return ErrorAt(name.column, fmt::format(".{}() needs a text that is written there and not empty", name.text));
+      return CelErrorAt(name.column, fmt::format(".{}() needs a text that is written there and not empty", name.text));
     if (object.is_condition || object.value.kind != Kind::kField || object.value.type != DataType::kText)
-      return ErrorAt(name.column, fmt::format(".{}() needs a text of the event before it", name.text));
+      return CelErrorAt(name.column, fmt::format(".{}() needs a text of the event before it", name.text));
     const std::string& text = arguments[0].value.text;
     object.is_condition = true;
     // CEL looks for the expression anywhere, rules compare it with the whole text.
@@ -456,7 +381,7 @@ class Compiler {
     return object;
   }
 
-  const std::vector<Token> tokens_;
+  const std::vector<CelToken> tokens_;
   const CelNames& names_;
   std::size_t at_ = 0;
   int depth_ = 0;
@@ -464,7 +389,7 @@ class Compiler {
 
 StatusOr<Part> CompileCel(std::string_view expression, const CelNames& names) {
   if (expression.size() > kMostExpression) return InvalidError("more than {} bytes", kMostExpression);
-  SL_ASSIGN_OR_RETURN(std::vector<Token> tokens, Lexer(expression).Split());
+  SL_ASSIGN_OR_RETURN(std::vector<CelToken> tokens, SplitCel(expression));
   return Compiler(std::move(tokens), names).Whole();
 }
 
@@ -472,15 +397,15 @@ StatusOr<Part> CompileCel(std::string_view expression, const CelNames& names) {
 
 StatusOr<std::string> CompileCondition(std::string_view expression, const CelNames& names) {
   SL_ASSIGN_OR_RETURN(Part part, CompileCel(expression, names));
-  if (!part.is_condition) return ErrorAt(part.column, "a value alone is no condition");
+  if (!part.is_condition) return CelErrorAt(part.column, "a value alone is no condition");
   return std::move(part.condition);
 }
 
 StatusOr<CelValue> CompileValue(std::string_view expression, const CelNames& names) {
   SL_ASSIGN_OR_RETURN(Part part, CompileCel(expression, names));
-  if (part.is_condition) return ErrorAt(part.column, "a condition as a value is not known here");
+  if (part.is_condition) return CelErrorAt(part.column, "a condition as a value is not known here");
   if (part.value.kind == Kind::kList || part.value.kind == Kind::kNull)
-    return ErrorAt(part.column, "a list or null as a value is not known here");
+    return CelErrorAt(part.column, "a list or null as a value is not known here");
   return std::move(part.value);
 }
 

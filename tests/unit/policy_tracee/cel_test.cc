@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "policy/tracee/draft_rule.h"
 #include "tests/unit/policy_tracee/made_call.h"
 
@@ -184,6 +186,63 @@ TEST(Cel, ValuesAreFieldsOrConstants) {
   EXPECT_THAT(text_of("hasData(\"ret\")"), HasSubstr("a condition as a value is not known here"));
   EXPECT_THAT(text_of("[\"a\"]"), HasSubstr("a list or null as a value is not known here"));
   EXPECT_THAT(text_of("\"a\" + \"b\""), HasSubstr("arithmetic (+)"));
+}
+
+// Random words in a row: each text is refused, or is a condition that rules can load.
+TEST(Cel, WhatIsTakenIsACondition) {
+  const std::vector<std::string> words = {"getEventData(\"pathname\")",
+                                          "getEventData(\"ret\")",
+                                          "hasData(\"gone\")",
+                                          "workload.container.name",
+                                          "LISTERS",
+                                          "\"a\"",
+                                          "''",
+                                          "3",
+                                          "null",
+                                          "(",
+                                          ")",
+                                          "[",
+                                          "]",
+                                          "!",
+                                          "-",
+                                          "&&",
+                                          "||",
+                                          "==",
+                                          "!=",
+                                          "<",
+                                          ">=",
+                                          "in",
+                                          ",",
+                                          ".startsWith(\"/usr\")",
+                                          ".matches(\"a+\")",
+                                          "lower(",
+                                          "basename(",
+                                          "true",
+                                          "?",
+                                          "r\"\\\"",
+                                          "\x01"};
+  std::mt19937 random(1);
+  int taken = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    std::string text;
+    for (std::size_t left = random() % 9 + 1; left > 0; --left) text += words[random() % words.size()] + " ";
+    const auto condition = CompileCondition(text, KnownNames());
+    if (!condition.ok()) {
+      EXPECT_THAT(Message(condition.status()), testing::StartsWith("column ")) << text;
+      continue;
+    }
+    taken++;
+    EXPECT_TRUE(CompileDrafts("c", {{.name = "r",
+                                     .description = "d",
+                                     .condition = "evt.type = openat and " + *condition,
+                                     .output = "o",
+                                     .priority = "INFO",
+                                     .tags = {},
+                                     .place = {}}})
+                    .ok())
+        << text << " -> " << *condition;
+  }
+  EXPECT_GT(taken, 50);
 }
 
 }  // namespace
