@@ -171,7 +171,7 @@ TEST_F(RuleFollowerTest, ChangesAreFollowed) {
   EXPECT_THAT(InForce(), ElementsAre("More", "One"));
   std::filesystem::remove(directory_.path("more.yaml"));
   EXPECT_TRUE(Eventually([&] { return InForce() == std::vector<std::string>{"One"}; }));
-  EXPECT_EQ(follower->Numbers().problem, "");
+  EXPECT_TRUE(Eventually([&] { return follower->Numbers().problem.empty(); })) << "told after the rules changed";
 }
 
 TEST_F(RuleFollowerTest, ARecordingAddsToWhatTheRulesNeed) {
