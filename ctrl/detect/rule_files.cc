@@ -68,19 +68,18 @@ Status AddRules(std::vector<policy::rules::Rule> added, std::vector<policy::rule
   return OkStatus();
 }
 
-// Tracee's policies, which build on no other file.
-Status AddPolicies(const resources::ResourceFile& file, std::vector<policy::rules::Rule>* rules) {
-  policy::tracee::LoadedPolicies loaded = policy::tracee::LoadPolicies(file.path, file.text);
-  if (!loaded.problems.empty()) return InvalidError("{}", loaded.problems.front().ToString(file.path));
-  return AddRules(std::move(loaded.rules), rules);
-}
-
-// Its detectors, which build on those of all files.
-Status AddDetectors(const std::vector<policy::tracee::DetectorFile>& files, std::vector<policy::rules::Rule>* rules) {
-  policy::tracee::LoadedDetectors loaded = policy::tracee::LoadDetectors(files);
-  if (!loaded.problems.empty())
-    return InvalidError("{}", loaded.problems.front().problem.ToString(loaded.problems.front().file));
-  return AddRules(std::move(loaded.rules), rules);
+// Tracee's policies, and its detectors, which build on those of all files. Policies come first: they say more.
+Status AddTracee(const std::vector<policy::tracee::DetectorFile>& policies,
+                 const std::vector<policy::tracee::DetectorFile>& detectors, std::vector<policy::rules::Rule>* rules) {
+  policy::tracee::LoadedDetectors detected = policy::tracee::LoadDetectors(detectors);
+  if (!detected.problems.empty())
+    return InvalidError("{}", detected.problems.front().problem.ToString(detected.problems.front().file));
+  for (const policy::tracee::DetectorFile& file : policies) {
+    policy::tracee::LoadedPolicies loaded = policy::tracee::LoadPolicies(file.path, file.text, detected.events);
+    if (!loaded.problems.empty()) return InvalidError("{}", loaded.problems.front().ToString(file.path));
+    SL_RETURN_IF_ERROR(AddRules(std::move(loaded.rules), rules));
+  }
+  return AddRules(std::move(detected.rules), rules);
 }
 
 void AddSignature(const std::string& path, std::string* out) {
@@ -100,13 +99,13 @@ StatusOr<LoadedRules> LoadRuleFiles(const RuleFilesOptions& options) {
   policy::rules::Loader loader;
   std::vector<policy::rules::LoadResult> results;
   std::vector<policy::rules::Rule> of_tracee;
-  std::vector<policy::tracee::DetectorFile> detectors;
+  std::vector<policy::tracee::DetectorFile> policies, detectors;
   for (const std::string& path : options.paths) {
     SL_ASSIGN_OR_RETURN(const auto files, ReadRuleFiles(path));
     for (const resources::ResourceFile& file : files) {
       const bool has_policies = policy::tracee::IsPolicyText(file.text);
       const bool has_detectors = policy::tracee::IsDetectorText(file.text);
-      if (has_policies) SL_RETURN_IF_ERROR(AddPolicies(file, &of_tracee));
+      if (has_policies) policies.push_back({.path = file.path, .text = file.text});
       if (has_detectors) detectors.push_back({.path = file.path, .text = file.text});
       if (!has_policies && !has_detectors) {
         const policy::rules::LoadResult result = loader.Load(file.path, file.text);
@@ -117,7 +116,7 @@ StatusOr<LoadedRules> LoadRuleFiles(const RuleFilesOptions& options) {
       loaded.files.push_back({.path = file.path, .sha256 = std::move(sha256)});
     }
   }
-  SL_RETURN_IF_ERROR(AddDetectors(detectors, &of_tracee));
+  SL_RETURN_IF_ERROR(AddTracee(policies, detectors, &of_tracee));
   loaded.warnings = WarningsOf(results);
   std::vector<policy::rules::Rule> rules = loader.rules();
   rules.insert(rules.end(), of_tracee.begin(), of_tracee.end());

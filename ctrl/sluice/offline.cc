@@ -25,22 +25,22 @@ OfflineResources ReadOffline(const std::vector<resources::ResourceFile>& files, 
   options.pod_templates = true;
   std::vector<policy::SourceText> texts;
   OfflineResources read;
-  std::vector<policy::tracee::DetectorFile> detectors;
+  std::vector<policy::tracee::DetectorFile> policies, detectors;
   for (const resources::ResourceFile& file : files) {
     const bool has_policies = policy::tracee::IsPolicyText(file.text);
     const bool has_detectors = policy::tracee::IsDetectorText(file.text);
+    if (has_policies) policies.push_back({.path = file.path, .text = file.text});
     if (has_detectors) detectors.push_back({.path = file.path, .text = file.text});
-    if (!has_policies) {
-      if (!has_detectors) texts.push_back({file.path, file.text});
-      continue;
-    }
-    const policy::tracee::LoadedPolicies loaded = policy::tracee::LoadPolicies(file.path, file.text);
+    if (!has_policies && !has_detectors) texts.push_back({file.path, file.text});
+  }
+  const policy::tracee::LoadedDetectors detected = policy::tracee::LoadDetectors(detectors);
+  read.detection_policies += detected.detectors + detected.lists;
+  for (const policy::tracee::DetectorFile& file : policies) {
+    const policy::tracee::LoadedPolicies loaded = policy::tracee::LoadPolicies(file.path, file.text, detected.events);
     read.detection_policies += loaded.policies;
     for (const policy::Problem& problem : loaded.problems) read.problems.push_back(CheckLine(file.path, problem));
   }
-  const policy::tracee::LoadedDetectors loaded = policy::tracee::LoadDetectors(detectors);
-  read.detection_policies += loaded.detectors + loaded.lists;
-  for (const policy::tracee::FileProblem& one : loaded.problems)
+  for (const policy::tracee::FileProblem& one : detected.problems)
     read.problems.push_back(CheckLine(one.file, one.problem));
   policy::GatheredTexts gathered = policy::Gather(texts, std::move(options));
   read.notices = std::move(gathered.notices);

@@ -43,10 +43,18 @@ CelValue FieldOf(const DataField& data) {
           .items = {}};
 }
 
-Source SourceOf(const EventInfo& event) {
+Source DirectSource(const EventInfo& event) {
   Source source{.event = std::string(event.name), .condition = fmt::format("({})", event.condition), .data = {}};
   for (const DataField& data : event.data) source.data.emplace_back(data.name, FieldOf(data));
   return source;
+}
+
+std::vector<FilterData> FilterDataOf(const Source& source) {
+  std::vector<FilterData> data;
+  for (const auto& [name, value] : source.data) {
+    if (value.kind == CelValue::Kind::kField) data.push_back({.name = name, .field = value.text, .type = value.type});
+  }
+  return data;
 }
 
 std::string_view PriorityOf(const std::string& severity) {
@@ -100,7 +108,7 @@ class Resolver {
     }
     const EventInfo* const event = FindEvent(name.text);
     if (event == nullptr) return Fail(detector, name, UnknownEvent(name.text));
-    *sources = {SourceOf(*event)};
+    *sources = {DirectSource(*event)};
     *depth = 1;
     return true;
   }
@@ -145,10 +153,7 @@ class Resolver {
 
   bool AddFilters(const Detector& detector, const RequiredEvent& event, Source* source) {
     bool good = true;
-    std::vector<FilterData> data;
-    for (const auto& [name, value] : source->data) {
-      if (value.kind == CelValue::Kind::kField) data.push_back({.name = name, .field = value.text, .type = value.type});
-    }
+    const std::vector<FilterData> data = FilterDataOf(*source);
     FilterSet filters;
     const auto add = [&](const WrittenText& text, const StatusOr<std::string>& condition) {
       if (!condition.ok())
@@ -304,6 +309,9 @@ LoadedDetectors LoadDetectors(const std::vector<DetectorFile>& files) {
       continue;
     }
     loaded.detectors++;
+    loaded.events.push_back({.name = detector->name, .priority = PriorityOf(detector->severity), .sources = {}});
+    for (const Source& source : resolver.Resolve(*detector).sources)
+      loaded.events.back().sources.push_back({.condition = source.condition, .data = FilterDataOf(source)});
     std::move(rules->begin(), rules->end(), std::back_inserter(loaded.rules));
   }
   return loaded;

@@ -11,6 +11,7 @@
 
 #include "policy/resource/resource_field.h"
 #include "policy/rules/rule.h"
+#include "policy/tracee/filter.h"
 
 namespace sluice::policy::tracee {
 
@@ -27,11 +28,19 @@ struct FileProblem {
   Problem problem;
 };
 
+// What policies may name as an event.
+struct ProducedEvent {
+  std::string name;
+  std::string_view priority;  // of the detector's rules
+  std::vector<EventSource> sources;
+};
+
 struct LoadedDetectors {
   // Of the detectors without a problem. One that builds on another comes before it, so that it is the one that an event
   // counts for where only the first rule counts. Named as the event that the detector produces, and if it decides by
   // several events "NAME: EVENT".
   std::vector<rules::Rule> rules;
+  std::vector<ProducedEvent> events;  // of the same detectors
   std::size_t detectors = 0, lists = 0;
   std::vector<FileProblem> problems;
 };

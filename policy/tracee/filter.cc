@@ -168,20 +168,25 @@ StatusOr<std::string> ConditionOfData(std::string_view text, std::string_view ev
   return OfData(expression, event, expression.name, data);
 }
 
-StatusOr<std::string> ConditionOfFilter(std::string_view text, const EventInfo& event) {
+StatusOr<std::string> ConditionOfFilter(std::string_view text, std::string_view event,
+                                        const std::vector<FilterData>& data) {
   SL_ASSIGN_OR_RETURN(const Expression expression, ParseExpression(text));
   if (expression.name == "retval") {
     if (expression.op.empty()) return InvalidError("retval: needs a value, as in retval=0");
     return Compare(expression, "evt.rawres", DataType::kNumber);
   }
   for (const std::string_view prefix : {"data.", "args."}) {
-    if (!expression.name.starts_with(prefix)) continue;
-    std::vector<FilterData> data;
-    for (const DataField& known : event.data)
-      data.push_back({.name = std::string(known.name), .field = std::string(known.field), .type = known.type});
-    return OfData(expression, event.name, std::string_view(expression.name).substr(prefix.size()), data);
+    if (expression.name.starts_with(prefix))
+      return OfData(expression, event, std::string_view(expression.name).substr(prefix.size()), data);
   }
   return OfContext(expression);
+}
+
+EventSource SourceOf(const EventInfo& event) {
+  EventSource source{.condition = fmt::format("({})", event.condition), .data = {}};
+  for (const DataField& known : event.data)
+    source.data.push_back({.name = std::string(known.name), .field = std::string(known.field), .type = known.type});
+  return source;
 }
 
 }  // namespace sluice::policy::tracee

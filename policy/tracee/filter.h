@@ -22,8 +22,16 @@ struct FilterData {
 // "comm=ls,cat", "uid>=1000", "container", "not-container". Empty: it is true for every event ("global").
 StatusOr<std::string> ConditionOfScope(std::string_view text);
 
-// "data.pathname=/tmp*", "retval<0", and what a scope may say.
-StatusOr<std::string> ConditionOfFilter(std::string_view text, const EventInfo& event);
+// What an event is decided by, and what filters may name of it. One that a detector produces may have several.
+struct EventSource {
+  std::string condition;
+  std::vector<FilterData> data;
+};
+EventSource SourceOf(const EventInfo& event);
+
+// "data.pathname=/tmp*", "retval<0", and what a scope may say. `event`: its name.
+StatusOr<std::string> ConditionOfFilter(std::string_view text, std::string_view event,
+                                        const std::vector<FilterData>& data);
 
 // "pathname=/tmp*": of detectors, whose data have no prefix.
 StatusOr<std::string> ConditionOfData(std::string_view text, std::string_view event,

@@ -68,8 +68,8 @@ StatusOr<std::string> ReadScope(const Field& spec) {
 class PolicyReader {
  public:
   // `name`, `description`: of the policy.
-  PolicyReader(std::string name, std::string description, std::string scope)
-      : name_(std::move(name)), description_(std::move(description)), scope_(std::move(scope)) {}
+  PolicyReader(std::string name, std::string description, std::string scope, std::span<const ProducedEvent> produced)
+      : name_(std::move(name)), description_(std::move(description)), scope_(std::move(scope)), produced_(produced) {}
 
   Status Read(const Field& rule) {
     SL_RETURN_IF_ERROR(rule.AllowOnly({"event", "filters", "actions"}));
@@ -92,34 +92,52 @@ class PolicyReader {
  private:
   Status Add(const Field& rule, const Field& field, std::string name) {
     name.erase(0, std::min(name.find_first_not_of(' '), name.size()));
-    const EventInfo* const event = FindEvent(name);
-    if (event == nullptr) return field.Error(UnknownEvent(name));
+    const ProducedEvent event = Find(name);
+    if (event.sources.empty()) return field.Error(UnknownEvent(name));
     if (!seen_.insert(name).second) return field.Error(fmt::format("{}: is there twice", Quoted(name)));
     if (drafts_.size() == kMaxRules) return field.Error(fmt::format("more than {} events", kMaxRules));
-    std::string condition = fmt::format("({})", event->condition);
-    if (!scope_.empty()) condition += " and " + scope_;
-    FilterSet set;
-    if (const auto filters = rule.Get("filters")) {
-      SL_RETURN_IF_ERROR(filters->ForEachItem([&](const Field& item) -> Status {
-        SL_ASSIGN_OR_RETURN(const std::string text, item.String());
-        const auto one = ConditionOfFilter(text, *event);
-        if (!one.ok()) return item.Error(Message(one.status()));
-        set.Add(text, *one);
-        return OkStatus();
-      }));
+    std::string condition;
+    for (const EventSource& source : event.sources) {
+      SL_ASSIGN_OR_RETURN(const std::string one, ConditionOf(rule, name, source));
+      condition += condition.empty() ? one : " or " + one;
     }
-    condition += set.Condition();
     drafts_.push_back({.name = name_ + ": " + name,
                        .description = description_.empty() ? name_ : description_,
                        .condition = condition,
                        .output = fmt::format("{} | {}", name, kCommonOutput),
-                       .priority = event->is_signature ? "WARNING" : "INFO",
+                       .priority = event.priority,
                        .tags = {},
                        .place = rule.place()});
     return OkStatus();
   }
 
+  // No sources: there is none.
+  ProducedEvent Find(const std::string& name) const {
+    if (const EventInfo* const event = FindEvent(name); event != nullptr)
+      return {.name = name, .priority = event->is_signature ? "WARNING" : "INFO", .sources = {SourceOf(*event)}};
+    for (const ProducedEvent& known : produced_) {
+      if (known.name == name) return known;
+    }
+    return {};
+  }
+
+  // With the policy's scope and the rule's filters.
+  StatusOr<std::string> ConditionOf(const Field& rule, const std::string& event, const EventSource& source) const {
+    FilterSet set;
+    if (const auto filters = rule.Get("filters")) {
+      SL_RETURN_IF_ERROR(filters->ForEachItem([&](const Field& item) -> Status {
+        SL_ASSIGN_OR_RETURN(const std::string text, item.String());
+        const auto one = ConditionOfFilter(text, event, source.data);
+        if (!one.ok()) return item.Error(Message(one.status()));
+        set.Add(text, *one);
+        return OkStatus();
+      }));
+    }
+    return source.condition + (scope_.empty() ? "" : " and " + scope_) + set.Condition();
+  }
+
   const std::string name_, description_, scope_;
+  const std::span<const ProducedEvent> produced_;
   std::set<std::string> seen_;
   std::vector<DraftRule> drafts_;
 };
@@ -147,7 +165,7 @@ StatusOr<Named> ReadNames(const Field& root, bool is_object) {
   return named;
 }
 
-StatusOr<std::vector<rules::Rule>> ReadPolicy(const Field& root, Shape shape) {
+StatusOr<std::vector<rules::Rule>> ReadPolicy(const Field& root, Shape shape, std::span<const ProducedEvent> produced) {
   const bool is_object = shape == Shape::kObject;
   if (is_object) {
     SL_RETURN_IF_ERROR(root.AllowOnly({"apiVersion", "kind", "metadata", "spec"}));
@@ -163,7 +181,7 @@ StatusOr<std::vector<rules::Rule>> ReadPolicy(const Field& root, Shape shape) {
   const auto list = spec->Get("rules");
   if (!list) return spec->Missing("rules");
   if (list->node().items.empty()) return list->Error("is empty: the policy would do nothing");
-  PolicyReader reader(named.name, named.description, scope.ok() ? *scope : "");
+  PolicyReader reader(named.name, named.description, scope.ok() ? *scope : "", produced);
   Status first = scope.status();
   first.Update(list->ForEachItem([&](const Field& rule) { return reader.Read(rule); }));
   if (!first.ok()) return first;
@@ -183,7 +201,7 @@ bool IsPolicyText(std::string_view text) {
   return !ParseYaml(text, visit) && found;
 }
 
-LoadedPolicies LoadPolicies(const std::string& file, std::string_view text) {
+LoadedPolicies LoadPolicies(const std::string& file, std::string_view text, std::span<const ProducedEvent> produced) {
   LoadedPolicies loaded;
   std::set<std::string> names;
   const auto visit = [&](const YamlNode& root, int number) {
@@ -200,7 +218,7 @@ LoadedPolicies LoadPolicies(const std::string& file, std::string_view text) {
       field.Error("is no policy of Tracee's").IgnoreError();
     } else if (!name.empty() && !names.insert(name).second) {
       field.Error(fmt::format("two policies are called {}", Quoted(name))).IgnoreError();
-    } else if (auto rules = ReadPolicy(field, shape); rules.ok()) {
+    } else if (auto rules = ReadPolicy(field, shape, produced); rules.ok()) {
       loaded.policies++;
       for (rules::Rule& rule : *rules) loaded.rules.push_back(std::move(rule));
     }

@@ -5,12 +5,14 @@
 //   if (tracee::IsPolicyText(text)) rules = tracee::LoadPolicies("policy.yaml", text);
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "policy/resource/resource_field.h"
 #include "policy/rules/rule.h"
+#include "policy/tracee/detector.h"
 
 namespace sluice::policy::tracee {
 
@@ -23,7 +25,9 @@ struct LoadedPolicies {
   std::vector<Problem> problems;
 };
 
-// All documents of a text, but for detectors and lists (detector.h).
-LoadedPolicies LoadPolicies(const std::string& file, std::string_view text);
+// All documents of a text, but for detectors and lists (detector.h). `produced`: events of detectors, which policies
+// may name as they name those of the sensors.
+LoadedPolicies LoadPolicies(const std::string& file, std::string_view text,
+                            std::span<const ProducedEvent> produced = {});
 
 }  // namespace sluice::policy::tracee

@@ -152,6 +152,11 @@ TEST_F(RuleFollowerTest, TraceesDetectorsAreRulesToo) {
   for (const auto& rule : loaded->ruleset->rules()) names.push_back(rule.name);
   EXPECT_THAT(names, ElementsAre("One", "outer", "inner"));
   EXPECT_THAT(loaded->files, SizeIs(4));
+  directory_.Write("e.yaml", "type: policy\nname: p\nscope: [comm=ls]\nrules: [{event: outer}]\n");
+  const auto with_policy = LoadRuleFiles({.paths = {directory_.path()}});
+  ASSERT_TRUE(with_policy.ok()) << with_policy.status();
+  ASSERT_THAT(with_policy->ruleset->rules(), SizeIs(4));
+  EXPECT_EQ(with_policy->ruleset->rules()[1].name, "p: outer") << "before the detectors";
 }
 
 TEST_F(RuleFollowerTest, ADirectoryWithoutRulesIsAnError) {

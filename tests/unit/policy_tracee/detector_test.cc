@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "policy/tracee/policy.h"
 #include "tests/unit/policy_tracee/made_call.h"
 
 namespace sluice::policy::tracee {
@@ -182,6 +183,34 @@ TEST(TraceeDetector, CirclesAreRefused) {
       ErrorsOf({DetectorText("a", "{name: b}"), DetectorText("b", "{name: c}"), DetectorText("c", "{name: a}")});
   EXPECT_THAT(errors, testing::Contains(HasSubstr("detectors that need each other")));
   EXPECT_THAT(Load({DetectorText("a", "{name: b}"), DetectorText("b", "{name: a}")}).rules, IsEmpty());
+}
+
+TEST(TraceeDetector, PoliciesNameWhatItProduces) {
+  const auto loaded =
+      Load({DetectorText("found", "{name: openat}, {name: open}",
+                         "output: {fields: [{name: what, expression: 'getEventData(\"pathname\")'}]}\n")});
+  ASSERT_THAT(loaded.problems, IsEmpty());
+  const auto policy = [&](const std::string& scope, const std::string& filters) {
+    return LoadPolicies(
+        "p.yaml",
+        "type: policy\nname: p\nscope: [" + scope + "]\nrules: [{event: found, filters: [" + filters + "]}]\n",
+        loaded.events);
+  };
+  const auto is_hit = [&](const std::string& scope, const std::string& filters, Made made) {
+    const LoadedPolicies policies = policy(scope, filters);
+    EXPECT_THAT(policies.problems, IsEmpty());
+    return HitsOf(policies.rules, made) == std::vector<std::string>{"p: found"};
+  };
+  EXPECT_TRUE(is_hit("global", "", Made("openat")));
+  EXPECT_TRUE(is_hit("global", "", Made("open")));
+  EXPECT_FALSE(is_hit("global", "", Made("creat")));
+  EXPECT_TRUE(is_hit("comm=ls", "data.what=/tmp*", Made("open")));
+  EXPECT_FALSE(is_hit("comm=cat", "", Made("open")));
+  EXPECT_FALSE(is_hit("comm=cat", "", Made("openat")));
+  EXPECT_FALSE(is_hit("global", "data.what=/etc*", Made("openat")));
+  const LoadedPolicies wrong = policy("global", "data.pathname=/tmp");
+  ASSERT_FALSE(wrong.problems.empty());
+  EXPECT_THAT(wrong.problems.front().what, HasSubstr("data.pathname: of the event found filters may name what"));
 }
 
 TEST(TraceeDetector, ItsTextIsKnown) {

@@ -58,6 +58,8 @@ for each: `NAME: EVENT`. Lists (`type: string_list`) are those of all files toge
 - **Priority** is by the threat's severity: critical is Critical, high Error, medium Warning, low Notice, and without a
   threat Informational. Tags are `tracee`, those of the event, and the technique.
 - **Output** is in the rule's output, and in its fields by the names of rules.
+- **Policies** may name what a detector produces as an event, with its output as data. The detector is in force without
+  that, too, and after the policies: with `--rules-match first`, an event that a policy takes counts for the policy.
 - `auto_populate` changes nothing: an event has its process, its workload and its rule. Versions are not compared, because
   they are Tracee's.
 
@@ -132,7 +134,8 @@ std::map<std::string, LoadResult> LoadCorpus(const fs::path& corpus) {
   for (const auto& entry : fs::recursive_directory_iterator(corpus)) {
     if (entry.path().extension() != ".yaml") continue;
     const std::string name = fs::relative(entry.path(), corpus), text = ReadFile(entry.path());
-    if (IsPolicyText(text)) results[name].problems = LoadPolicies(name, text).problems;
+    if (IsPolicyText(text))
+      results[name].problems = LoadPolicies(name, text).problems;  // none names a detector's event
     if (!IsDetectorText(text)) continue;
     results[name].is_detector = true;
     detectors.push_back({.path = name, .text = text});
