@@ -52,14 +52,20 @@ ClusterObserve::ClusterObserve(const Nodes* nodes, v1::ObserveRequest request, c
       limits_(limits),
       name_(std::move(name)),
       reader_(std::move(reader)),
-      inbox_(std::make_shared<Inbox>(MergeOptions(request_, limits))),
+      inbox_(std::make_unique<Inbox>(MergeOptions(request_, limits))),
       trims_(request_.last() != 0) {}
 
+// Calls that are cancelled end at once.
 ClusterObserve::~ClusterObserve() {
+  std::unique_lock lock(inbox_->mutex);
+  for (const EventStreamPtr& stream : inbox_->open) stream->Cancel();
+  inbox_->changed.wait(lock, [this] { return inbox_->open.empty(); });
+}
+
+void ClusterObserve::FreeStreams() {
+  std::vector<EventStreamPtr> closed;
   const std::lock_guard lock(inbox_->mutex);
-  for (auto& [address, heard] : heard_) {
-    if (heard.stream) heard.stream->Cancel();
-  }
+  closed.swap(inbox_->closed);
 }
 
 Status ClusterObserve::Run() {
@@ -129,12 +135,13 @@ void ClusterObserve::Open(Heard& heard, bool again) {
   EventStream::Limits limits;
   limits.bytes = std::clamp(limits_.inbox_bytes / std::max<std::size_t>(heard_.size(), 1), kLeastBytes, kMostBytes);
   if (!request.follow()) limits.most = kSpare + (request.last() != 0 ? request.last() : limits_.most_of_one);
-  heard.stream = EventStream::Start(heard.node, request, ++last_source_, limits, inbox_);
+  heard.stream = EventStream::Start(heard.node, request, ++last_source_, limits, inbox_.get());
   sources_[last_source_] = heard.stream;
 }
 
 // Notices streams that have begun or ended. True: one has ended.
 bool ClusterObserve::FollowStreams() {
+  FreeStreams();
   bool any = false;
   for (auto& [address, heard] : heard_) {
     if (!heard.stream) continue;

@@ -44,14 +44,15 @@ class ClusterObserve {
   using Clock = std::chrono::steady_clock;
   struct Heard {
     NodePtr node;
-    std::shared_ptr<EventStream> stream;  // null: none is open
-    bool missing = false;                 // the reader knows
-    bool done = false;                    // it has sent all that was asked for
-    Clock::time_point again;              // not before that
+    EventStreamPtr stream;    // null: none is open
+    bool missing = false;     // the reader knows
+    bool done = false;        // it has sent all that was asked for
+    Clock::time_point again;  // not before that
     std::chrono::milliseconds pause{0};
   };
 
   void FollowNodes();
+  void FreeStreams();
   void Open(Heard& heard, bool again);
   bool FollowStreams();
   void EndStream(Heard& heard, const grpc::Status& status);
@@ -73,9 +74,9 @@ class ClusterObserve {
   const Reader reader_;
   const std::int64_t begun_ns_ = NowNs();
   const Clock::time_point begun_ = Clock::now();
-  const std::shared_ptr<Inbox> inbox_;
+  const std::unique_ptr<Inbox> inbox_;
   std::map<NodeAddress, Heard> heard_;
-  std::map<EventMerge::Source, std::shared_ptr<EventStream>> sources_;
+  std::map<EventMerge::Source, EventStreamPtr> sources_;
   EventMerge::Source last_source_ = 0;
   std::uint64_t nodes_seen_ = 0;
   bool gone_ = false;       // the reader

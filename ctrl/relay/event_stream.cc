@@ -9,13 +9,12 @@ std::int64_t NowNs() {
       .count();
 }
 
-std::shared_ptr<EventStream> EventStream::Start(NodePtr node, const v1::ObserveRequest& request,
-                                                EventMerge::Source source, const Limits& limits,
-                                                std::shared_ptr<Inbox> inbox) {
-  std::shared_ptr<EventStream> stream(new EventStream(std::move(node), request, source, limits, inbox));
-  stream->self_ = stream;
+EventStreamPtr EventStream::Start(NodePtr node, const v1::ObserveRequest& request, EventMerge::Source source,
+                                  const Limits& limits, Inbox* inbox) {
+  EventStreamPtr stream(new EventStream(std::move(node), request, source, limits, inbox));
   {
     const std::lock_guard lock(inbox->mutex);
+    inbox->open.insert(stream);
     inbox->merge.Add(source, NowNs());
   }
   stream->node_->stub().async()->Observe(&stream->context_, &stream->request_, stream.get());
@@ -79,11 +78,12 @@ void EventStream::Cancel() {
 }
 
 void EventStream::OnDone(const grpc::Status& status) {
-  const std::shared_ptr<EventStream> self = std::move(self_);  // outlives the lock
   const std::lock_guard lock(inbox_->mutex);
   ended_ = true;
   end_ = excessive_ ? grpc::Status(grpc::StatusCode::OUT_OF_RANGE, "it sends more events than were asked for") : status;
   inbox_->merge.End(source_);
+  auto self = inbox_->open.extract(shared_from_this());
+  inbox_->closed.push_back(std::move(self.value()));
   inbox_->changed.notify_all();
 }
 

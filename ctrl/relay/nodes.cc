@@ -33,11 +33,9 @@ Nodes::Nodes(Options options) : options_(std::move(options)), thread_([this] { R
 Nodes::~Nodes() {
   std::unique_lock lock(mutex_);
   stopping_ = true;
-  for (auto& [address, watch] : watches_) {
-    if (watch.asked) watch.asked->context.TryCancel();
-  }
+  for (auto& [question, owned] : under_way_) question->context.TryCancel();
   changed_.notify_all();
-  changed_.wait(lock, [this] { return under_way_ == 0; });
+  changed_.wait(lock, [this] { return under_way_.empty(); });
   lock.unlock();
   thread_.join();
 }
@@ -52,7 +50,7 @@ void Nodes::Set(std::vector<NodeAddress> addresses, const std::string& source) {
   problem_.clear();
   std::erase_if(watches_, [&](auto& one) {
     const bool stays = std::binary_search(addresses.begin(), addresses.end(), one.first);
-    if (!stays && one.second.asked) one.second.asked->context.TryCancel();
+    if (!stays && one.second.asked != nullptr) one.second.asked->context.TryCancel();
     return !stays;
   });
   for (const NodeAddress& address : addresses) {
@@ -131,6 +129,7 @@ void Nodes::Run() {
   std::unique_lock lock(mutex_);
   for (int looks = 1; !stopping_; ++looks) {
     if (looks % kLooksPerTls == 0) FollowTls();
+    answered_.clear();
     const auto now = Clock::now();
     for (auto& [address, watch] : watches_) Look(watch, now);
     changed_.wait_for(lock, kLookAtNodes, [this] { return stopping_; });
@@ -151,7 +150,7 @@ void Nodes::FollowTls() {
     if (address.address.starts_with("unix:")) continue;
     auto node = Node::Make(address, options_.tls);
     if (!node.ok()) continue;
-    if (watch.asked) watch.asked->context.TryCancel();
+    if (watch.asked != nullptr) watch.asked->context.TryCancel();
     watch = {.node = *std::move(node)};
   }
   Changed();
@@ -161,16 +160,17 @@ void Nodes::FollowTls() {
 void Nodes::Look(Watch& watch, Clock::time_point now) {
   const bool ready = watch.node->channel().GetState(true) == GRPC_CHANNEL_READY;
   if (std::exchange(watch.was_ready, ready) != ready) watch.due = now;
-  if (!watch.asked && watch.due <= now) Ask(watch);
+  if (watch.asked == nullptr && watch.due <= now) Ask(watch);
 }
 
 // With mutex_ held.
 void Nodes::Ask(Watch& watch) {
-  auto question = std::make_shared<Question>();
+  auto owned = std::make_unique<Question>();
+  Question* const question = owned.get();
   question->node = watch.node;
   question->context.set_deadline(std::chrono::system_clock::now() + options_.patience);
   watch.asked = question;
-  ++under_way_;
+  under_way_[question] = std::move(owned);
   watch.node->stub().async()->Status(&question->context, &question->request, &question->answer,
                                      [this, question](grpc::Status status) { Answered(question, status); });
 }
@@ -194,13 +194,12 @@ bool Nodes::Accept(Question& question, const grpc::Status& status) {
   return node.SetConnected(question.answer.node(), question.answer.version());
 }
 
-void Nodes::Answered(const std::shared_ptr<Question>& question, const grpc::Status& status) {
+void Nodes::Answered(Question* question, const grpc::Status& status) {
   const std::lock_guard lock(mutex_);
-  --under_way_;
   const auto found = watches_.find(question->node->given());
   if (!stopping_ && found != watches_.end() && found->second.asked == question) {
     Watch& watch = found->second;
-    watch.asked.reset();
+    watch.asked = nullptr;
     const bool changed = Accept(*question, status);
     const NodeStatus now = watch.node->status();
     const bool connected = now.state() == NodeStatus::CONNECTED;
@@ -211,6 +210,8 @@ void Nodes::Answered(const std::shared_ptr<Question>& question, const grpc::Stat
     watch.due = Clock::now() + watch.pause;
     if (changed) Changed();
   }
+  auto owned = under_way_.extract(question);
+  answered_.push_back(std::move(owned.mapped()));
   changed_.notify_all();
 }
 

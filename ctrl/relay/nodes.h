@@ -55,7 +55,7 @@ class Nodes {
   };
   struct Watch {
     NodePtr node;
-    std::shared_ptr<Question> asked;  // null: no question is under way
+    Question* asked = nullptr;  // null: no question is under way
     Clock::time_point due;
     std::chrono::milliseconds pause{0};
     bool was_ready = false;  // the connection was
@@ -65,7 +65,7 @@ class Nodes {
   void FollowTls();
   void Look(Watch& watch, Clock::time_point now);
   void Ask(Watch& watch);
-  void Answered(const std::shared_ptr<Question>& question, const grpc::Status& status);
+  void Answered(Question* question, const grpc::Status& status);
   bool Accept(Question& question, const grpc::Status& status);
   void Changed();
 
@@ -78,8 +78,10 @@ class Nodes {
   std::size_t left_out_ = 0;              // by mutex_
   std::uint64_t version_ = 1;             // by mutex_
   std::string tls_seen_;                  // of thread_: what the TLS files were like
-  std::size_t under_way_ = 0;             // by mutex_: questions, also of nodes that have gone
-  bool stopping_ = false;                 // by mutex_
+  // Questions, also to nodes that have gone. Callbacks free none: see Inbox. By mutex_.
+  std::map<Question*, std::unique_ptr<Question>> under_way_;
+  std::vector<std::unique_ptr<Question>> answered_;  // by mutex_: for thread_ to free
+  bool stopping_ = false;                            // by mutex_
   std::thread thread_;
 };
 
