@@ -38,18 +38,21 @@ class KubernetesFixture : public ::testing::Test {
   ~KubernetesFixture() override { std::filesystem::remove_all(directory_); }
 
   void Start() {
-    auto fixture = NodeFixture::Create(
-        {.pods = {"web", "db", "new"}, .args = AgentArguments(), .outside = false, .prepare = [this](TestNode& node) {
-           api_ = std::make_unique<FakeApiServer>(node.fd());
-           std::ofstream(Kubeconfig()) << api_->kubeconfig();
-           for (const std::string& path : forbidden_) api_->Forbid(path);
-           api_->Put(kNamespaces, R"({"metadata": {"name": "shop", "uid": "n1"}})");
-           api_->Put(kPods, Pod("web", "web"));
-           api_->Put(kPods, Pod("db", "db"));
-           api_->Put(kPolicies, kAllowWeb);
-           for (const char* pod : {"web", "db"}) AddSandbox(node, pod);
-           Prepare(node);
-         }});
+    auto fixture = NodeFixture::Create({.pods = {"web", "db", "new"},
+                                        .args = AgentArguments(),
+                                        .outside = false,
+                                        .before = before_,
+                                        .prepare = [this](TestNode& node) {
+                                          api_ = std::make_unique<FakeApiServer>(node.fd());
+                                          std::ofstream(Kubeconfig()) << api_->kubeconfig();
+                                          for (const std::string& path : forbidden_) api_->Forbid(path);
+                                          api_->Put(kNamespaces, R"({"metadata": {"name": "shop", "uid": "n1"}})");
+                                          api_->Put(kPods, Pod("web", "web"));
+                                          api_->Put(kPods, Pod("db", "db"));
+                                          api_->Put(kPolicies, kAllowWeb);
+                                          for (const char* pod : {"web", "db"}) AddSandbox(node, pod);
+                                          Prepare(node);
+                                        }});
     ASSERT_TRUE(fixture.ok()) << fixture.status();
     fixture_ = *std::move(fixture);
     auto servers =
@@ -122,6 +125,7 @@ class KubernetesFixture : public ::testing::Test {
   std::string directory_;
   std::vector<std::string> forbidden_;       // paths of the API server
   std::vector<std::string> more_arguments_;  // of the agent
+  std::vector<std::string> before_;          // a command that runs it, as AgentProcess::Options has it
   cri::FakeRuntime runtime_{cri::FakeRuntime::Kind::kContainerd};
   std::unique_ptr<FakeApiServer> api_;
   std::unique_ptr<NodeFixture> fixture_;

@@ -2,6 +2,7 @@
 // them with Falco's own rules. They are no part of this project: SLUICE_CORPORA is the directory that has them, below
 // falco-suites/, and the rules, below falco-rules/. docs/rules.md has the counts: SLUICE_UPDATE_DOCS=1 writes them.
 // SLUICE_SUITE=TEXT runs only cases whose name has the text.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <pwd.h>
 
@@ -13,10 +14,9 @@
 #include <set>
 #include <sstream>
 
+#include "tests/e2e_kube/kubernetes_fixture.h"
 #include "tests/suites/suite_alerts.h"
 #include "tests/suites/suite_place.h"
-#include "tests/support/environment.h"
-#include "tests/support/node_fixture.h"
 
 namespace sluice::test {
 namespace {
@@ -34,8 +34,6 @@ struct KnownReason {
   const char* why;
 };
 constexpr KnownReason kKnown[] = {
-    {"debugfs_launched_in_privileged_container", "no alert",
-     "that a container is privileged is said by its runtime, and this one has none"},
     {"detect_release_agent_file_container_escapes", "user.name is <NA>, not ",
      "of users in a container only root has a name: their files are the workload's, and are not read"},
 };
@@ -106,26 +104,26 @@ std::string MadeFromOutcomes(const std::vector<Outcome>& outcomes) {
   return text;
 }
 
-class FalcoSuites : public testing::Test {
+// A container's facts come from a runtime, as they do in a cluster: this one is privileged, as event-generator's are.
+class FalcoSuites : public KubernetesFixture {
  protected:
   void SetUp() override {
-    SL_REQUIRE_NETNS();
-    SL_REQUIRE_BPF();
+    KubernetesFixture::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
     const char* const corpora = std::getenv("SLUICE_CORPORA");
     if (corpora == nullptr) {
       GTEST_SKIP() << "SLUICE_CORPORA names no directory with falco-suites/: other people's suites are not run";
     }
     corpora_ = corpora;
-    std::string name = "/tmp/sluice-suites-XXXXXX";
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    directory_ = name;
   }
   void TearDown() override {
     observer_.reset();
     host_.reset();
     container_.reset();
-    fixture_.reset();
-    if (!directory_.empty()) fs::remove_all(directory_);
+  }
+  void Prepare(TestNode&) override {
+    runtime_.AddContainer(kContainer, "sandbox-web", "c", 0);
+    runtime_.SetFacts(kContainer, "registry.example/shop/web:1.0", true);
   }
 
   std::string Seen() const { return directory_ + "/seen"; }
@@ -176,7 +174,9 @@ class FalcoSuites : public testing::Test {
     for (const Outcome& outcome : outcomes_) {
       for (const auto& [field, value] : outcome.expected.fields) fields[outcome.expected.rule].insert(field);
     }
-    std::string text;
+    std::string text =
+        "- rule: Facts known\n  desc: what the runtime says is known\n  output: known\n  priority: INFO\n"
+        "  condition: evt.type = openat and fd.name = /facts and container.privileged = true\n";
     for (const auto& [rule, names] : fields) {
       text += fmt::format("- rule: {}\n  output: \"", rule);
       for (const std::string& name : names) text += fmt::format(" {0}=%{0}", name);
@@ -189,19 +189,14 @@ class FalcoSuites : public testing::Test {
   void StartAgent() {
     const std::string files = fmt::format(
         "mount --bind {0}/nothing /proc/1 && mount --bind {0}/passwd /etc/passwd && exec \"$@\"", directory_);
-    auto fixture = NodeFixture::Create(
-        {.pods = {"web"},
-         .args = {"--rules", corpora_ / "falco-rules/rules/falco_rules.yaml", "--rules", directory_ + "/fields.yaml",
-                  "--rules-rate", "0"},
-         .outside = false,
-         .before = {"/usr/bin/unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", files, "sh"}});
-    ASSERT_TRUE(fixture.ok()) << fixture.status();
-    fixture_ = *std::move(fixture);
+    before_ = {"/usr/bin/unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", files, "sh"};
+    more_arguments_ = {"--rules",      corpora_ / "falco-rules/rules/falco_rules.yaml",
+                       "--rules",      directory_ + "/fields.yaml",
+                       "--rules-rate", "0"};
+    ASSERT_NO_FATAL_FAILURE(Start());
     const TestNode& node = fixture_->node();
     // Where the cases connect to, besides loopback.
     ASSERT_TRUE(node.netns().Ip("address add 203.0.113.10/32 dev lo\n").ok());
-    const Status applied = fixture_->agent().Apply(fixture_->WorkloadYaml("web", "{app: web}"));
-    ASSERT_TRUE(applied.ok()) << applied;
     auto host = SuitePlace::Create({.netns_fd = node.fd(), .container = ""});
     ASSERT_TRUE(host.ok()) << host.status();
     host_ = *std::move(host);
@@ -213,6 +208,15 @@ class FalcoSuites : public testing::Test {
                                          "--host", "--type", "detection", "-o", "json"});
     ASSERT_TRUE(observer.ok()) << observer.status();
     observer_ = std::make_unique<ChildProcess>(*std::move(observer));
+    ASSERT_TRUE(Eventually([this] { return AreFactsKnown(); })) << fixture_->agent().Log();
+  }
+
+  bool AreFactsKnown() {
+    CasePlan plan;
+    plan.lines = fmt::format("openat\t/facts\t{}\t{}\n", O_WRONLY | O_CREAT, 0600);
+    EXPECT_TRUE(container_->Run(plan).ok());
+    const SuiteAlerts alerts = ReadAlerts(ReadFile(Seen()));
+    return std::any_of(alerts.begin(), alerts.end(), [](const auto& one) { return one.second.rule == "Facts known"; });
   }
 
   void Run(Outcome* outcome, std::size_t number) {
@@ -241,10 +245,8 @@ class FalcoSuites : public testing::Test {
   }
 
   fs::path corpora_;
-  std::string directory_;
   std::vector<Outcome> outcomes_;
   std::map<std::string, std::pair<unsigned, unsigned>> users_;
-  std::unique_ptr<NodeFixture> fixture_;
   std::unique_ptr<SuitePlace> host_, container_;
   std::unique_ptr<ChildProcess> observer_;
 };
