@@ -381,7 +381,7 @@ TEST_P(HandOver, AKubeArmorPolicyIsInForceFromTheTakeOverOn) {
 TEST_P(HandOver, DetectionRulesHitFromTheTakeOverOn) {
   const std::string directory = fmt::format("{}/sluice-hand-over-{}", testing::TempDir(), getpid());
   fs::create_directories(directory);
-  const std::string secret = directory + "/secret";
+  const std::string secret = fs::canonical(directory).string() + "/secret";  // as rules see it
   std::ofstream(secret) << "secret\n";
   std::ofstream(directory + "/rules.yaml") << fmt::format(
       "- rule: Secret read\n  desc: d\n  condition: evt.type in (open, openat, openat2) and fd.name = {}\n"
