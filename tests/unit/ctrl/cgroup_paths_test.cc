@@ -41,32 +41,42 @@ class CgroupPathsTest : public testing::Test {
   CgroupPaths::Clock::time_point now_ = CgroupPaths::Clock::now();
 };
 
-TEST_F(CgroupPathsTest, APathIsProvedByItsId) {
+TEST_F(CgroupPathsTest, APathIsThatOfItsId) {
   SetCgroup(7, "3:cpu:/else\n0::/kubepods/pod1\n");
   CgroupPaths paths = Paths();
-  EXPECT_EQ(paths.Find(7, IdOf("/kubepods")), std::nullopt) << "it is somewhere else by now";
   EXPECT_EQ(paths.Find(7, IdOf("/kubepods/pod1")), "/kubepods/pod1");
   fs::remove_all(directory_ + "/proc/7");
   EXPECT_EQ(paths.Find(8, IdOf("/kubepods/pod1")), "/kubepods/pod1") << "an id is given once";
+  SetCgroup(9, "0::/kubepods/pod1\n");
+  EXPECT_EQ(paths.Find(9, IdOf("/kubepods")), "/kubepods") << "the process is somewhere else by now";
+}
+
+TEST_F(CgroupPathsTest, ACgroupIsFoundWhoseProcessHasEnded) {
+  CgroupPaths paths = Paths();
+  EXPECT_EQ(paths.Find(7, IdOf("/kubepods/pod1")), "/kubepods/pod1");
+  fs::create_directories(directory_ + "/root/kubepods/pod2");
+  EXPECT_EQ(paths.Find(8, IdOf("/kubepods/pod2")), std::nullopt) << "the last walk was a moment ago";
+  now_ += 300ms;
+  EXPECT_EQ(paths.Find(9, IdOf("/kubepods/pod2")), "/kubepods/pod2");
 }
 
 TEST_F(CgroupPathsTest, WhatIsNotFoundIsLookedForAgainAfterAWhile) {
   CgroupPaths paths = Paths();
-  const std::uint64_t id = IdOf("/kubepods/pod1");
+  EXPECT_EQ(paths.Find(7, IdOf("/kubepods")), "/kubepods");
+  fs::create_directories(directory_ + "/root/kubepods/pod2");
+  const std::uint64_t id = IdOf("/kubepods/pod2");
   EXPECT_EQ(paths.Find(7, id), std::nullopt);
-  SetCgroup(7, "0::/kubepods/pod1\n");
+  SetCgroup(7, "0::/kubepods/pod2\n");
   EXPECT_EQ(paths.Find(7, id), std::nullopt);
-  SetCgroup(8, "0::/kubepods\n");
-  EXPECT_EQ(paths.Find(8, id), std::nullopt) << "another process does not hide it";
-  now_ += 2s;
-  EXPECT_EQ(paths.Find(7, id), "/kubepods/pod1");
+  SetCgroup(8, "0::/kubepods/pod2\n");
+  EXPECT_EQ(paths.Find(8, id), "/kubepods/pod2") << "one process does not hide another";
 }
 
-TEST_F(CgroupPathsTest, WithoutAHierarchyOrInAnotherNamespaceNothingIsFound) {
+TEST_F(CgroupPathsTest, WithoutAHierarchyOrACgroupNothingIsFound) {
   SetCgroup(7, "0::/../../other\n");
-  EXPECT_EQ(Paths().Find(7, IdOf("/kubepods")), std::nullopt);
+  EXPECT_EQ(Paths().Find(7, 1), std::nullopt);
   SetCgroup(8, "1:name=systemd:/kubepods\n");
-  EXPECT_EQ(Paths().Find(8, IdOf("/kubepods")), std::nullopt);
+  EXPECT_EQ(Paths().Find(8, 1), std::nullopt);
   SetCgroup(9, "0::/\n");
   EXPECT_EQ(CgroupPaths("", directory_ + "/proc").Find(9, IdOf("/")), std::nullopt);
 }
