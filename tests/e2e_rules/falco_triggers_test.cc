@@ -22,6 +22,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <optional>
 #include <set>
 
 #include "testbed/test_container.h"
@@ -507,14 +508,18 @@ class Cluster : public KubernetesFixture {
     PutService("kubernetes", "default", kApiService, "db");
     PutService("other", "shop", kOtherService, "new");
     for (const char* const one : {"/box", "/programs"}) fs::create_directory(directory_ + one);
+    auto follower =
+        ChildProcess::Start({BinDirectory() + "/sluice", "--server", fixture_->agent().api_address(), "observe", "-f",
+                             "--host", "--type", "detection", "--workload", "shop/web", "-o", "json"});
+    ASSERT_TRUE(follower.ok()) << follower.status();
+    follower_.emplace(*std::move(follower));
     ASSERT_TRUE(Eventually([&] {
       Mark(Place::kPrivileged);
-      return Has("Facts known");
+      return Shows("Facts known");
     })) << Log();
     ASSERT_TRUE(Eventually([&] {
       ConnectOnHost();
-      Mark(Place::kHost);
-      return Has("Names known");
+      return Shows("Names known");
     })) << Log();
     HitsUntilNow();
     std::set<std::string> tried = {"Marker", "Facts known", "Names known"};
@@ -544,18 +549,19 @@ class Cluster : public KubernetesFixture {
 
   // Detections of the pod since the last call, but for markers.
   std::vector<json> HitsUntilNow() {
+    constexpr int kPatience = 10;  // seconds
     const std::string marker = Mark(Place::kHost);
-    std::vector<json> all;
-    const auto is_marker = [&](const json& hit) { return hit["rule"] == "Marker" && hit["output"] == marker; };
-    EXPECT_TRUE(Eventually([&] {
-      all = Detections();
-      return std::any_of(all.begin(), all.end(), is_marker);
-    })) << Log();
+    // With the second one, the line of the first one is whole.
+    const auto shown = follower_->WaitForOutput(Mark(Place::kHost) + '"', kPatience);
+    EXPECT_TRUE(shown.ok()) << shown.status() << Log();
     std::vector<json> hits;
-    for (std::size_t i = std::min(seen_, all.size()); i < all.size(); ++i) {
-      if (all[i]["rule"] != "Marker" && all[i]["rule"] != "Facts known") hits.push_back(all[i]);
+    std::istringstream lines(shown.ok() ? shown->substr(shown_) : "");
+    for (std::string line; std::getline(lines, line);) {
+      shown_ += line.size() + 1;
+      const json hit = json::parse(line);
+      if (hit["rule"] == "Marker" && hit["output"] == marker) break;
+      if (hit["rule"] != "Marker" && hit["rule"] != "Facts known") hits.push_back(hit);
     }
-    seen_ = all.size();
     return hits;
   }
 
@@ -572,6 +578,7 @@ class Cluster : public KubernetesFixture {
   void Prepare(TestNode&) override {
     for (const Place place : {Place::kContainer, Place::kPrivileged, Place::kTrusted}) {
       const auto number = static_cast<std::size_t>(place);
+      cgroups_.Directory(IdOf(place));
       runtime_.AddContainer(IdOf(place), "sandbox-web", kContainerNames[number], 0);
       runtime_.SetFacts(IdOf(place), kImages[number], place == Place::kPrivileged);
     }
@@ -601,21 +608,13 @@ class Cluster : public KubernetesFixture {
          },
          Place::kHost});
   }
-  std::vector<json> Detections() const {
-    std::vector<json> found;
-    std::istringstream lines(
-        Sluice({"observe", "--all", "--host", "--type", "detection", "--workload", "shop/web", "-o", "json"}));
-    for (std::string line; std::getline(lines, line);) found.push_back(json::parse(line));
-    return found;
-  }
-  bool Has(const std::string& rule) const {
-    const auto all = Detections();
-    return std::any_of(all.begin(), all.end(), [&](const json& hit) { return hit["rule"] == rule; });
-  }
+  // Whether the rule hits within a moment.
+  bool Shows(const std::string& rule) { return follower_->WaitForOutput('"' + rule + '"', 1).ok(); }
 
   ContainerCgroups cgroups_;
   std::unique_ptr<ProbeServers> api_server_;
-  std::size_t seen_ = 0;
+  std::optional<ChildProcess> follower_;  // shows the pod's detections
+  std::size_t shown_ = 0;                 // how much of its output has been looked at
   int markers_ = 0;
 };
 
