@@ -5,6 +5,7 @@
 
 #include <chrono>
 
+#include "testbed/tcp_udp_probe.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
 #include "tests/support/run_in_pod.h"
@@ -110,6 +111,10 @@ TEST_F(OtlpAgent, ADenialArrivesWithItsProgramAndItsPolicy) {
 
 TEST_F(OtlpAgent, ACollectorThatIsAwayDelaysNothingAndGetsAllLater) {
   Start();
+  if (HasFatalFailure()) return;
+  const auto servers =
+      ProbeServers::Start({{.netns_fd = fixture_->netns_fd("db"), .protocol = policy::kUdp, .port = 1000}});
+  ASSERT_TRUE(servers.ok()) << servers.status();
   Send(2001);
   EXPECT_EQ(fixture_->Udp("web", "db", 1000, true), ProbeOutcome::kAllowed);
   EXPECT_EQ(fixture_->Udp("web", "db", 1001, false), ProbeOutcome::kTimeout);
