@@ -33,6 +33,16 @@ static __always_inline int sl_uplink_pass(const struct sl_evaluation* j) {
   return XDP_PASS;
 }
 
+/* Looks up the next hop of a packet that may be redirected. Global, as sl_uplink_any: plain packets and others come
+ * here. */
+__noinline int sl_uplink_routed(struct xdp_md* ctx, __u32 outcome) {
+  __u32 zero = 0;
+  struct sl_evaluation* j = bpf_map_lookup_elem(&evaluations, &zero);
+  if (!j) return XDP_DROP;
+  sl_complete_fast(j);
+  return sl_route_xdp(ctx, j) ? sl_uplink_redirect(ctx, j, 0, outcome) : XDP_PASS;
+}
+
 /* For packets that are not plain. Global, so that the verifier checks it once. */
 __noinline int sl_uplink_any(struct xdp_md* ctx) {
   __u32 zero = 0;
@@ -49,9 +59,8 @@ __noinline int sl_uplink_any(struct xdp_md* ctx) {
   if (reason) return sl_uplink_drop(ctx, j, 0, reason);
   __u32 outcome = sl_outcome(reason, j);
   sl_count_packet(SL_HOOK_XDP_UPLINK, outcome, &j->size);
-  if (j->not_local || !j->may_route || !j->may_pass_host || j->packet.has_vlan || !sl_route_xdp(ctx, j))
-    return XDP_PASS;
-  return sl_uplink_redirect(ctx, j, 0, outcome);
+  if (j->not_local || !j->may_route || !j->may_pass_host || j->packet.has_vlan) return XDP_PASS;
+  return sl_uplink_routed(ctx, outcome);
 }
 
 SEC("xdp")
@@ -77,5 +86,6 @@ int xdp_uplink(struct xdp_md* ctx) {
   if (reason) return sl_uplink_drop(ctx, j, &seen.flow->entry, reason);
   __u32 outcome = sl_outcome(reason, j);
   sl_count_packet(SL_HOOK_XDP_UPLINK, outcome, &j->size);
+  if (j->must_find_route) return sl_uplink_routed(ctx, outcome);
   return sl_try_redirect(j, plain, data, data_end) ? sl_uplink_redirect(ctx, j, &seen.flow->entry, outcome) : XDP_PASS;
 }

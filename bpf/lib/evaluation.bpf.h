@@ -27,7 +27,7 @@ struct sl_evaluation {
   struct sl_flow_key key;
   struct sl_flow_key inner_key;
   struct sl_flow_entry fresh;
-  struct sl_fast_packet plain; /* xdp_uplink: the packet, if it is plain */
+  struct sl_fast_packet plain; /* xdp_uplink, tc_from_pod: the packet, if it is plain */
   struct sl_policy_question question;
   struct bpf_fib_lookup fib;
   struct sl_flow_route way;
@@ -46,6 +46,7 @@ struct sl_evaluation {
   __u8 syn_allowed;       /* sl_evaluate_syn_against allowed a SYN against a live connection */
   __u8 resolve_receiver;  /* sl_evaluate_fast needs the receiver behind to_ifindex */
   __u8 may_route;         /* the packet may be redirected as by a router: sl_is_for_router */
+  __u8 must_find_route;   /* sl_evaluate_fast did not find a valid next hop in the flow */
   __u32 way_seen;         /* of sl_flow_see */
   __u32 slot;             /* of the flow in the flow table */
   __u32 flow_slot;        /* for captures: of the flow whose entry decided; SL_NO_SLOT: none */

@@ -23,10 +23,14 @@ static __always_inline int sl_is_settled(const struct sl_evaluation* j, const st
   return !sl_in_quarantine(sender->endpoint) && !sl_in_quarantine(receiver->endpoint);
 }
 
-/* Whether the next hop is known, if the packet may be redirected. */
+/* Reads the next hop, if the packet may be redirected. 0: the packet is too long for it. Most flows send too seldom for
+ * their next hop to be still valid, so the fast path goes on without one, and the entry point looks it up. */
 static __always_inline int sl_is_route_settled(struct sl_evaluation* j, const struct sl_flow_entry* entry, int reply) {
+  j->must_find_route = 0;
   if (!j->may_route || !j->may_pass_host) return 1;
-  return sl_read_route(entry, reply, j->now, &j->way) && j->route_length <= sl_route_mtu(entry, reply);
+  if (sl_read_route(entry, reply, j->now, &j->way)) return j->route_length <= sl_route_mtu(entry, reply);
+  j->must_find_route = 1;
+  return 1;
 }
 
 /* Whether the packet does not change the state of a pending flow. */
@@ -123,11 +127,28 @@ static __always_inline int sl_evaluate_fast(struct sl_evaluation* j, struct __sk
   const int found = sl_flow_see(&j->key, &j->way_seen, seen);
   j->known_absent = !found;
   if (found <= 0) return SL_NOT_PLAIN;
+  j->slot = j->flow_slot = seen->slot;
   if (sl_seen_state(seen) == SL_FLOW_DENIED) return sl_evaluate_fast_denied(j, skb, p, seen);
   return sl_evaluate_fast_known(j, skb, p, seen);
 }
 
-/* After sl_evaluate_fast let the packet pass. Returns 1 when it is ready for the receiver. */
+/* Fills in what sl_route_skb and sl_route_xdp read of a packet that sl_evaluate_fast let pass without a next hop. */
+static __always_inline void sl_complete_fast(struct sl_evaluation* j) {
+  if (!j->must_find_route) return;
+  struct sl_tuple* tuple = &j->packet.tuple;
+  const struct sl_flow_key* key = &j->key;
+  const int from_hi = j->plain.from_hi;
+  sl_copy_addr(&tuple->src, from_hi ? &key->hi : &key->lo);
+  sl_copy_addr(&tuple->dst, from_hi ? &key->lo : &key->hi);
+  tuple->src_port = from_hi ? key->hi_port : key->lo_port;
+  tuple->dst_port = from_hi ? key->lo_port : key->hi_port;
+  tuple->protocol = key->protocol;
+  j->packet.ip_version = j->plain.ip_version;
+  j->packet.fragment = SL_FRAGMENT_NONE;
+  j->is_known = 1;
+}
+
+/* After sl_evaluate_fast let the packet pass with a valid next hop. Returns 1 when it is ready for the receiver. */
 static __always_inline int sl_try_redirect(const struct sl_evaluation* j, const struct sl_fast_packet* p, __u8* data,
                                            const __u8* data_end) {
   if (!j->may_route || !j->may_pass_host) return 0;

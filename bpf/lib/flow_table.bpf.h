@@ -120,6 +120,7 @@ struct sl_sighting {
   struct sl_flow* flow;
   __u32* tag;
   __u32 tag_seen;
+  __u32 slot;
 };
 
 /* Includes HELD, so a held flow matches no state. */
@@ -166,7 +167,8 @@ static __always_inline int sl_flow_see(const struct sl_flow_key* key, volatile _
   seen->tag = &bucket->tags[way];
   seen->tag_seen = SL_READ_ONCE(*seen->tag);
   sl_memory_barrier(seen->tag);
-  seen->flow = sl_flow_at(index * SL_FLOW_WAYS + way);
+  seen->slot = index * SL_FLOW_WAYS + way;
+  seen->flow = sl_flow_at(seen->slot);
   if (!seen->flow || !sl_is_tag(seen->tag_seen, busy) || !sl_is_key(&seen->flow->key, key)) return -1;
   if (sl_seen_state(seen) != SL_FLOW_DENIED) return 1;
   return sl_has_overflow(bucket) || sl_has_allowed(bucket, busy) ? -1 : 1;

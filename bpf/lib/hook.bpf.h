@@ -14,9 +14,10 @@
 /* Bytes of a packet that are pulled into the linear part to find its headers. */
 #define SL_MAX_HEADERS 512
 
-/* What only packets that are not plain set. */
+/* What only packets that are not plain set, and what sl_evaluate_fast may have set before it left this one. */
 static __always_inline void sl_reset_outcome(struct sl_evaluation* j) {
   j->service = j->answer_of = j->translated = j->has_fresh = 0;
+  j->must_find_route = 0;
   j->flow_slot = SL_NO_SLOT;
 }
 

@@ -57,6 +57,8 @@ __noinline int sl_evaluate_unrecorded(void) {
   if (sl_check_ruleset(q, q->destination.ingress_ruleset, q->source.identity, 1) != SL_DROP_POLICY_DENIED)
     return SL_NOT_PLAIN;
   j->to_endpoint = q->destination.endpoint;
+  j->flow_slot = SL_NO_SLOT; /* a capture must not take an earlier packet's flow for this one's */
+  j->has_fresh = 0;
   sl_count_event(SL_COUNTER_DENIED_UNRECORDED);
   return SL_DROP_POLICY_DENIED;
 }

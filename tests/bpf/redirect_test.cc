@@ -228,6 +228,40 @@ TEST_F(Redirect, AnAnsweredFlowFollowsTheHostsRoutesWithinAQuarterOfASecond) {
   EXPECT_EQ(ends.frame, last);
 }
 
+// A next hop that is too old is looked up for a plain packet as for any other: whichever end sends, in IPv6 too.
+TEST_F(Redirect, AnAnsweredFlowOfIpv6AsksForItsWayAgain) {
+  const Tcp there{.sport = 40000, .dport = 5432}, back{.sport = 5432, .dport = 40000};
+  const auto frame = [](const Eth& eth, bool to_db, Tcp tcp, std::uint8_t flags, std::uint8_t hop_limit) {
+    tcp.flags = flags;
+    return (eth / Ipv6{.src = to_db ? kWebIp6 : kDbIp6, .dst = to_db ? kDbIp6 : kWebIp6, .hop_limit = hop_limit} / tcp)
+        .ToFrame();
+  };
+  fixture_->SetClock(1000);
+  ASSERT_TRUE(FromPod(kWeb, frame(ToRouter(), true, there, kSyn, 64)).redirected);
+  ASSERT_TRUE(FromPod(kDb, frame(ToRouter(kDb), false, back, kSyn | kAck, 64)).redirected);
+  ASSERT_TRUE(FromPod(kWeb, frame(ToRouter(), true, there, kAck, 64)).redirected);
+  const auto moves = [](std::uint32_t from, std::uint32_t to, std::uint64_t bytes) {
+    return Moves()
+        .Packet(SL_HOOK_TC_FROM_POD, SL_DROP_NONE, bytes)
+        .Egress(from, SL_DROP_NONE, bytes)
+        .Ingress(to, SL_DROP_NONE, bytes)
+        .Count(SL_COUNTER_REDIRECT_PEER)
+        .Changed("established");
+  };
+  const Eth to_web{.dst = PodMac(kWeb), .src = HostMac(kWeb)};
+  for (int second = 1001; second < 1004; ++second) {
+    fixture_->SetClock(second);
+    for (const char* when : {"too old", "known"}) {
+      const Evaluated forth = FromPod(kWeb, frame(ToRouter(), true, there, kAck, 64));
+      EXPECT_EQ(forth.frame, frame(ToReceiver(), true, there, kAck, 63)) << when << second;
+      EXPECT_EQ(forth.moves, moves(1, 2, forth.bytes)) << when << second;
+      const Evaluated answer = FromPod(kDb, frame(ToRouter(kDb), false, back, kAck, 64));
+      EXPECT_EQ(answer.frame, frame(to_web, false, back, kAck, 63)) << when << second;
+      EXPECT_EQ(answer.moves, moves(2, 1, answer.bytes)) << when << second;
+    }
+  }
+}
+
 // Without SL_SETTING_REDIRECT_ALWAYS: only flows whose packets were seen to pass the host unchanged, in both
 // directions.
 class SeenToPass : public Redirect {
