@@ -33,7 +33,7 @@ constexpr std::size_t kMaxPolicyProblems = 16;
 constexpr char kNode[] = "node";               // as kube::NodeSpec names it
 constexpr std::size_t kMaxWritesWaiting = 64;  // in the client's queues, for the sake of policies
 
-// Of hooks, and KubeArmor's: other agents' kinds, whose objects have no status of ours.
+// Policies of hooks, KubeArmor's, and Responses: their objects have no status of ours.
 bool IsOfKernel(Kind kind) { return kind != Kind::kNamespace && kind != Kind::kPod && !policy::IsPolicy(kind); }
 
 StatusOr<kube::ApiConfig> ReadConfig(const std::string& kube) {

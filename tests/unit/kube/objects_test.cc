@@ -401,5 +401,17 @@ TEST_F(KubeObjects, KubeArmorPolicies) {
               HasSubstr("KubeArmorHostPolicy p: spec.apparmor: refused"));
 }
 
+TEST_F(KubeObjects, Responses) {
+  const auto object = [](const std::string& spec) {
+    return R"({"apiVersion": "sluice.dev/v1alpha1", "metadata": {"name": "r", "uid": "u1"}, "spec": )" + spec + "}";
+  };
+  const auto response = Good(Kind::kResponse, object(R"({"match": [{"sources": ["Hook"], "policies": ["files"]}],
+      "do": {"quarantine": {}}})"));
+  EXPECT_EQ(response->resource.id, (policy::ResourceId{Kind::kResponse, {"", "r"}}));
+  EXPECT_NE(response->resource.response, nullptr);
+  EXPECT_THAT(response->resource.yaml, AllOf(HasSubstr("Hook"), HasSubstr("quarantine")));
+  EXPECT_THAT(Error(Kind::kResponse, object("{}")), HasSubstr("Response r: spec"));
+}
+
 }  // namespace
 }  // namespace sluice::kube
