@@ -192,6 +192,9 @@ TEST_F(KubernetesKubeArmorKernel, APolicyForHostsFollowsTheLabelsOfTheNode) {
   EXPECT_TRUE(Eventually(reads_on_node));
   api_->Put(kNodes, node("a"));
   EXPECT_TRUE(Eventually([&] { return !reads_on_node(); }));
+  // The test itself is a process of the node, and removes the file.
+  api_->Delete(kKubeArmorHostPolicies, "", "host");
+  EXPECT_TRUE(Eventually(reads_on_node));
 }
 
 }  // namespace
