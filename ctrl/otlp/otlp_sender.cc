@@ -195,7 +195,7 @@ grpc::Status OtlpSender::Run(const Call& call) {
     if (interrupted_) return {grpc::StatusCode::CANCELLED, "the agent ends"};
     running_ = &context;
   }
-  const grpc::Status status = call(&context);
+  grpc::Status status = call(&context);
   const std::lock_guard lock(mutex_);
   running_ = nullptr;
   return status;
