@@ -4,8 +4,8 @@
 #include <memory>
 
 #include "api/hubble_observer.pb.h"
-#include "telemetry/event/fair_queue.h"
 #include "telemetry/event/event_ring.h"
+#include "telemetry/event/fair_queue.h"
 #include "telemetry/hubble/ring_window.h"
 
 namespace sluice::telemetry {

@@ -8,8 +8,8 @@
 #include <set>
 
 #include "api/hubble_observer.pb.h"
-#include "telemetry/event/fair_queue.h"
 #include "telemetry/event/event_ring.h"
+#include "telemetry/event/fair_queue.h"
 #include "telemetry/hubble/hubble_flow.h"
 
 namespace sluice::telemetry {
