@@ -1,5 +1,7 @@
 #include "ctrl/relay/cluster_observe.h"
 
+#include <google/protobuf/util/time_util.h>
+
 #include <algorithm>
 
 #include "telemetry/event/event_time.h"
@@ -18,13 +20,7 @@ constexpr std::size_t kLeastBytes = 64U << 10;  // of one node's part of the inb
 constexpr std::size_t kMostBytes = 1U << 20;
 constexpr std::uint64_t kSpare = 100;  // a stream may also say what it lost
 
-google::protobuf::Timestamp Now() {
-  const std::int64_t now = NowNs();
-  google::protobuf::Timestamp time;
-  time.set_seconds(now / 1'000'000'000);
-  time.set_nanos(static_cast<std::int32_t>(now % 1'000'000'000));
-  return time;
-}
+google::protobuf::Timestamp Now() { return google::protobuf::util::TimeUtil::NanosecondsToTimestamp(NowNs()); }
 
 bool HasPast(const v1::ObserveRequest& request) {
   return !request.follow() || request.last() != 0 || request.has_since();
@@ -187,7 +183,7 @@ bool ClusterObserve::TakeReady(std::vector<EventMerge::Merged>* ready) {
   }
   if (!request_.follow() || !merge.is_past()) return true;
   // What comes after all events from before the begin is no past event.
-  const bool reached = !ready->empty() && ToNs(telemetry::TimeOf(ready->back().event)) >= begun_ns_;
+  const bool reached = !ready->empty() && telemetry::NanosecondsOf(telemetry::TimeOf(ready->back().event)) >= begun_ns_;
   if (!reached && !merge.IsQuiet(now) && Clock::now() - begun_ < limits_.opening) return true;
   merge.GoLive(now);
   return false;
@@ -212,7 +208,7 @@ void ClusterObserve::Deliver(const EventMerge::Merged& merged) {
     ++counts.events;
     if (merged.late) ++counts.late;
   }
-  const bool is_past = !request_.follow() || ToNs(telemetry::TimeOf(merged.event)) < begun_ns_;
+  const bool is_past = !request_.follow() || telemetry::NanosecondsOf(telemetry::TimeOf(merged.event)) < begun_ns_;
   if (trims_ && !past_over_ && is_past) return HoldBack(merged.event);
   if (trims_ && !past_over_ && request_.follow()) EndPast();
   Consume(merged.event);
@@ -252,7 +248,7 @@ bool ClusterObserve::IsDone() {
     return one.second.done || (one.second.stream == nullptr && one.second.missing);
   });
   if (request_.follow()) {
-    const bool is_over = request_.has_until() && NowNs() > ToNs(request_.until());
+    const bool is_over = request_.has_until() && NowNs() > telemetry::NanosecondsOf(request_.until());
     return is_over && all_done;
   }
   if (all_done) return true;

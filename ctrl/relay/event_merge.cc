@@ -6,8 +6,6 @@
 
 namespace sluice::cluster {
 
-std::int64_t ToNs(const google::protobuf::Timestamp& time) { return time.seconds() * 1'000'000'000 + time.nanos(); }
-
 void EventMerge::Add(Source source, std::int64_t now_ns) { queues_[source].heard_ns = now_ns; }
 
 void EventMerge::End(Source source) {
@@ -21,7 +19,7 @@ void EventMerge::Push(Source source, v1::Event event, std::int64_t now_ns) {
   const auto found = queues_.find(source);
   if (found == queues_.end() || found->second.ended) return;
   Queue& queue = found->second;
-  std::int64_t key = ToNs(telemetry::TimeOf(event));
+  std::int64_t key = telemetry::NanosecondsOf(telemetry::TimeOf(event));
   if (!past_) key = std::clamp(key, now_ns - options_.hold_ns, now_ns);
   key = std::max(key, queue.last_key);
   queue.last_key = key;
@@ -76,7 +74,7 @@ std::optional<EventMerge::Merged> EventMerge::Next(std::int64_t now_ns, bool dra
   queue.events.pop_front();
   if (!queue.events.empty()) heads_.emplace(queue.events.front().key, source);
   if (queue.events.empty() && queue.ended) queues_.erase(source);
-  merged.late = IsLate(source, ToNs(telemetry::TimeOf(merged.event)));
+  merged.late = IsLate(source, telemetry::NanosecondsOf(telemetry::TimeOf(merged.event)));
   return merged;
 }
 

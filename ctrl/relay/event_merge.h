@@ -21,9 +21,6 @@
 
 namespace sluice::cluster {
 
-// Nanoseconds since 1970.
-std::int64_t ToNs(const google::protobuf::Timestamp& time);
-
 class EventMerge {
  public:
   using Source = std::uint64_t;

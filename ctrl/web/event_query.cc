@@ -2,6 +2,7 @@
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/reflection.h>
+#include <google/protobuf/util/time_util.h>
 
 #include <absl/strings/ascii.h>
 #include <absl/strings/str_split.h>
@@ -10,7 +11,6 @@
 #include <charconv>
 
 #include "base/printable.h"
-#include "ctrl/web/service_map.h"
 
 namespace sluice::web {
 namespace {
@@ -115,7 +115,8 @@ StatusOr<EventQuery> ParseEventQuery(const std::map<std::string, std::string>& q
       out.last = static_cast<std::uint32_t>(last);
     } else if (name == "since" || name == "until") {
       SL_ASSIGN_OR_RETURN(const std::int64_t ns, ParseNumber(name, text, 0, INT64_MAX));
-      *(name == "since" ? out.request.mutable_since() : out.request.mutable_until()) = ToTimestamp(ns);
+      *(name == "since" ? out.request.mutable_since() : out.request.mutable_until()) =
+          google::protobuf::util::TimeUtil::NanosecondsToTimestamp(ns);
     } else if (name == "q") {
       if (text.size() > kLongestText) return InvalidError("q: at most {} bytes", kLongestText);
       out.text = absl::AsciiStrToLower(text);

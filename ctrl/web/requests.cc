@@ -1,6 +1,7 @@
 #include "ctrl/web/requests.h"
 
 #include <google/protobuf/util/json_util.h>
+#include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
 #include <deque>
@@ -154,7 +155,7 @@ StatusOr<std::string> Requests::ReadSession(const HttpRequest&, const Visitor& v
   session.set_version(service_->sources().constants.version());
   session.set_caller(visitor.name);
   session.set_may_quarantine(visitor.right >= Right::kQuarantine);
-  *session.mutable_time() = ToTimestamp(NowNs());
+  *session.mutable_time() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(NowNs());
   return telemetry::ToJson(session);
 }
 

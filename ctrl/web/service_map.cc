@@ -1,22 +1,18 @@
 #include "ctrl/web/service_map.h"
 
+#include <google/protobuf/util/time_util.h>
+
 #include <algorithm>
+
+#include "telemetry/event/event_time.h"
 
 namespace sluice::web {
 namespace {
 
-constexpr std::int64_t kSecond = 1'000'000'000;
+using google::protobuf::util::TimeUtil;
+using telemetry::NanosecondsOf;
 
 }  // namespace
-
-std::int64_t ToNs(const google::protobuf::Timestamp& time) { return time.seconds() * kSecond + time.nanos(); }
-
-google::protobuf::Timestamp ToTimestamp(std::int64_t ns) {
-  google::protobuf::Timestamp time;
-  time.set_seconds(ns / kSecond);
-  time.set_nanos(static_cast<std::int32_t>(ns % kSecond));
-  return time;
-}
 
 void ServiceMapBuilder::AddWorkloads(const policy::Snapshot& snapshot, const policy::Quarantine& quarantine) {
   for (const std::uint32_t index : snapshot.population->locals) {
@@ -84,8 +80,8 @@ ServiceMap::Edge* ServiceMapBuilder::EdgeOf(const v1::Flow& flow) {
 }
 
 void ServiceMapBuilder::Add(const v1::Flow& flow) {
-  const std::int64_t last = ToNs(flow.time());
-  const std::int64_t begin = flow.has_start_time() ? ToNs(flow.start_time()) : last;
+  const std::int64_t last = NanosecondsOf(flow.time());
+  const std::int64_t begin = flow.has_start_time() ? NanosecondsOf(flow.start_time()) : last;
   oldest_ns_ = oldest_ns_ == 0 ? begin : std::min(oldest_ns_, begin);
   if (begin > span_.until_ns || last < span_.from_ns) return;
   // A flow without an id is counted by itself.
@@ -107,7 +103,7 @@ void ServiceMapBuilder::Add(const v1::Flow& flow) {
   edge.set_bytes(edge.bytes() + amounts.bytes - std::min(amounts.bytes, counted.amounts.bytes));
   counted.amounts.packets = std::max(counted.amounts.packets, amounts.packets);
   counted.amounts.bytes = std::max(counted.amounts.bytes, amounts.bytes);
-  if (edge.has_last() && last < ToNs(edge.last())) return;
+  if (edge.has_last() && last < NanosecondsOf(edge.last())) return;
   *edge.mutable_last() = flow.time();
   edge.set_from_address(flow.ip().source());
   edge.set_to_address(flow.ip().destination());
@@ -115,9 +111,9 @@ void ServiceMapBuilder::Add(const v1::Flow& flow) {
 }
 
 ServiceMap ServiceMapBuilder::Take() {
-  *map_.mutable_from() = ToTimestamp(span_.from_ns);
-  *map_.mutable_until() = ToTimestamp(span_.until_ns);
-  if (oldest_ns_ != 0) *map_.mutable_oldest() = ToTimestamp(oldest_ns_);
+  *map_.mutable_from() = TimeUtil::NanosecondsToTimestamp(span_.from_ns);
+  *map_.mutable_until() = TimeUtil::NanosecondsToTimestamp(span_.until_ns);
+  if (oldest_ns_ != 0) *map_.mutable_oldest() = TimeUtil::NanosecondsToTimestamp(oldest_ns_);
   nodes_.clear();
   edges_.clear();
   flows_.clear();

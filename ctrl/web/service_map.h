@@ -15,10 +15,6 @@
 
 namespace sluice::web {
 
-// Nanoseconds since 1970.
-std::int64_t ToNs(const google::protobuf::Timestamp& time);
-google::protobuf::Timestamp ToTimestamp(std::int64_t ns);
-
 class ServiceMapBuilder {
  public:
   struct Span {

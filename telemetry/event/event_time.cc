@@ -3,6 +3,13 @@
 #include <absl/time/time.h>
 
 namespace sluice::telemetry {
+namespace {
+
+absl::Time ToAbsl(const google::protobuf::Timestamp& time) {
+  return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
+}
+
+}  // namespace
 
 const google::protobuf::Timestamp& TimeOf(const v1::Event& event) {
   switch (event.event_case()) {
@@ -32,9 +39,10 @@ const google::protobuf::Timestamp& TimeOf(const v1::Event& event) {
   return google::protobuf::Timestamp::default_instance();
 }
 
+std::int64_t NanosecondsOf(const google::protobuf::Timestamp& time) { return absl::ToUnixNanos(ToAbsl(time)); }
+
 std::string TimeText(const google::protobuf::Timestamp& time) {
-  const absl::Time at = absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
-  return absl::FormatTime("%Y-%m-%d%ET%H:%M:%E3SZ", at, absl::UTCTimeZone());
+  return absl::FormatTime("%Y-%m-%d%ET%H:%M:%E3SZ", ToAbsl(time), absl::UTCTimeZone());
 }
 
 }  // namespace sluice::telemetry

@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "telemetry/event/event_time.h"
+
 namespace sluice::telemetry {
 namespace {
 
@@ -54,8 +56,7 @@ std::string TakeEnd(v1::Event* rest, v1::Peer* (v1::Flow::*mutable_end)()) {
 
 FlowPacker::Packed FlowPacker::Pack(const v1::Event& event) {
   Packed packed;
-  const google::protobuf::Timestamp& time = event.flow().time();
-  packed.flow.time_ns = time.seconds() * 1'000'000'000 + time.nanos();
+  packed.flow.time_ns = NanosecondsOf(event.flow().time());
   v1::Event rest = event;
   packed.flow.own = ToText(TakeOwn(&rest));
   packed.bytes = sizeof(PackedFlow) + packed.flow.own.capacity();

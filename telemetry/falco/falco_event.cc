@@ -1,8 +1,10 @@
 #include "telemetry/falco/falco_event.h"
 
 #include <fmt/format.h>
+#include <google/protobuf/util/time_util.h>
 
 #include "base/printable.h"
+#include "telemetry/event/event_time.h"
 #include "telemetry/event/text.h"
 
 namespace sluice::telemetry {
@@ -12,7 +14,6 @@ using policy::rules::Alert;
 using policy::rules::OutputValue;
 using policy::rules::Priority;
 
-constexpr std::uint64_t kNanoseconds = 1'000'000'000;
 constexpr char kLostRule[] = "Sluice internal: detections lost";
 
 void SetValue(const OutputValue& value, v1::DetectionField* out) {
@@ -57,17 +58,13 @@ Priority PriorityOf(v1::Detection::Priority priority) {
   return priority == v1::Detection::PRIORITY_UNSPECIFIED ? Priority::kDebug : static_cast<Priority>(priority - 1);
 }
 
-std::uint64_t NanosecondsOf(const google::protobuf::Timestamp& time) {
-  return static_cast<std::uint64_t>(time.seconds()) * kNanoseconds + static_cast<std::uint64_t>(time.nanos());
-}
-
 Alert AlertOf(const v1::Detection& detection) {
   Alert alert{.host = detection.node(),
               .rule = detection.rule(),
               .source = detection.source(),
               .priority = PriorityOf(detection.priority()),
               .tags = {detection.tags().begin(), detection.tags().end()},
-              .time_ns = NanosecondsOf(detection.time()),
+              .time_ns = static_cast<std::uint64_t>(NanosecondsOf(detection.time())),
               .message = detection.output()};
   for (const v1::DetectionField& field : detection.fields()) alert.fields.emplace_back(field.name(), ValueOf(field));
   return alert;
@@ -81,7 +78,7 @@ Alert LostDetections(const v1::Lost& lost) {
               .rule = kLostRule,
               .source = "internal",
               .priority = Priority::kDebug,
-              .time_ns = NanosecondsOf(lost.time()),
+              .time_ns = static_cast<std::uint64_t>(NanosecondsOf(lost.time())),
               .message = fmt::format("{}. {} detections are missing: {}", kLostRule, lost.count(), lost.cause())};
   alert.fields.emplace_back("lost.count", OutputValue{.kind = OutputValue::Kind::kNumber, .number = lost.count()});
   alert.fields.emplace_back("lost.cause", text(lost.cause()));
@@ -99,8 +96,8 @@ v1::Detection::Priority ToProto(policy::rules::Priority priority) {
 }
 
 void FillDetection(const Alert& alert, v1::Detection* out) {
-  out->mutable_time()->set_seconds(static_cast<std::int64_t>(alert.time_ns / kNanoseconds));
-  out->mutable_time()->set_nanos(static_cast<std::int32_t>(alert.time_ns % kNanoseconds));
+  *out->mutable_time() =
+      google::protobuf::util::TimeUtil::NanosecondsToTimestamp(static_cast<std::int64_t>(alert.time_ns));
   if (!alert.host.empty()) out->set_node(ToUtf8(alert.host));
   out->set_type("detection");
   out->set_rule(ToUtf8(alert.rule));

@@ -68,10 +68,6 @@ StatusOr<std::vector<FlowRecord>> NewestFlows(datapath::PathReader* datapath, co
   return newest;
 }
 
-std::int64_t NanosecondsOf(const google::protobuf::Timestamp& time) {
-  return time.seconds() * 1'000'000'000 + time.nanos();
-}
-
 struct PastEvent {
   std::int64_t time_ns = 0;  // since 1970
   History::Kept kept;

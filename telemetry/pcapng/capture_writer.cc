@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/printable.h"
+#include "telemetry/event/event_time.h"
 #include "telemetry/event/flow_text.h"
 #include "telemetry/event/json.h"
 #include "telemetry/event/process_text.h"
@@ -16,17 +17,12 @@ namespace {
 
 constexpr std::uint16_t kEthernet = 1;  // LINKTYPE_ETHERNET
 constexpr std::uint32_t kInbound = 1, kOutbound = 2;
-constexpr std::uint64_t kNanosecond = 1000000000;
 constexpr std::uint16_t kIpv4Names = 1, kIpv6Names = 2, kEndOfNames = 0;
 
 std::string InterfaceName(const v1::CapturedFlow& flow) {
   const std::string interface =
       flow.flow().interface().empty() ? fmt::format("if{}", flow.interface_index()) : flow.flow().interface();
   return interface + ":" + flow.hook();
-}
-
-std::uint64_t NanosecondsOf(const google::protobuf::Timestamp& time) {
-  return static_cast<std::uint64_t>(time.seconds()) * kNanosecond + static_cast<std::uint64_t>(time.nanos());
 }
 
 std::string ProcessPart(const char* what, const v1::Peer& peer) {
@@ -131,7 +127,7 @@ Status CaptureWriter::AddPacket(const v1::CapturedPacket& packet) {
   const auto known = flows_.find(packet.flow());
   if (known == flows_.end())
     return InvalidError("a captured packet belongs to flow {}, which was not sent", packet.flow());
-  const std::uint64_t time = NanosecondsOf(packet.time());
+  const auto time = static_cast<std::uint64_t>(telemetry::NanosecondsOf(packet.time()));
   Block block(kEnhancedPacket);
   block.Put32(known->second.interface);
   block.Put32(static_cast<std::uint32_t>(time >> 32));
@@ -150,7 +146,7 @@ Status CaptureWriter::AddPacket(const v1::CapturedPacket& packet) {
 
 Status CaptureWriter::AddLoss(std::uint64_t packets) {
   if (interfaces_.empty() || packets == 0) return OkStatus();
-  const std::uint64_t time = NanosecondsOf(last_);
+  const auto time = static_cast<std::uint64_t>(telemetry::NanosecondsOf(last_));
   Block block(kInterfaceStatistics);
   block.Put32(0);
   block.Put32(static_cast<std::uint32_t>(time >> 32));

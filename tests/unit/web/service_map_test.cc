@@ -1,8 +1,10 @@
 #include "ctrl/web/service_map.h"
 
 #include <gmock/gmock.h>
+#include <google/protobuf/util/time_util.h>
 #include <gtest/gtest.h>
 
+#include "telemetry/event/event_time.h"
 #include "tests/unit/api/world.h"
 #include "tests/unit/telemetry_hubble/flows.h"
 
@@ -18,8 +20,8 @@ constexpr std::int64_t kBegin = 1'770'000'000;  // seconds since 1970
 // From `begin` to `last`, seconds after kBegin.
 v1::Flow FlowAt(std::int64_t begin, std::int64_t last, const std::string& id) {
   v1::Flow flow = telemetry::WebToDb();
-  *flow.mutable_start_time() = ToTimestamp((kBegin + begin) * kSecond);
-  *flow.mutable_time() = ToTimestamp((kBegin + last) * kSecond);
+  *flow.mutable_start_time() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp((kBegin + begin) * kSecond);
+  *flow.mutable_time() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp((kBegin + last) * kSecond);
   flow.set_flow_id(id);
   return flow;
 }
@@ -47,11 +49,11 @@ TEST(ServiceMap, FlowsOfOneKindAreOneEdge) {
   EXPECT_EQ(map.edges(0).port(), 5432U);
   EXPECT_EQ(map.edges(0).flows(), 2U);
   EXPECT_EQ(map.edges(0).bytes(), 120U);
-  EXPECT_EQ(ToNs(map.edges(0).last()), (kBegin + 9) * kSecond);
+  EXPECT_EQ(telemetry::NanosecondsOf(map.edges(0).last()), (kBegin + 9) * kSecond);
   EXPECT_THAT(map.edges(0).policies(), SizeIs(1));
   EXPECT_EQ(map.edges(1).drop_reason(), "POLICY_DENIED");
   EXPECT_EQ(map.flows(), 3U);
-  EXPECT_EQ(ToNs(map.oldest()), (kBegin + 1) * kSecond);
+  EXPECT_EQ(telemetry::NanosecondsOf(map.oldest()), (kBegin + 1) * kSecond);
 }
 
 TEST(ServiceMap, AFlowIsInEachSpanThatItTouches) {
