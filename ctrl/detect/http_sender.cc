@@ -13,34 +13,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int kTries = 5;
-constexpr std::size_t kMaxAnswerBytes = 64U << 10U;
-constexpr int kTooManyRequests = 429;
-constexpr int kRequestTimeout = 408;
-
-bool IsPassing(int code) { return code >= 500 || code == kTooManyRequests || code == kRequestTimeout; }
 
 }  // namespace
-
-class HttpSender::Answer final : public kube::HttpHandler {
- public:
-  void OnHead(const kube::HttpHead& head) override { head_ = head; }
-  // What the receiver says is of no use, but a long answer is given up.
-  bool OnBody(std::string_view data) override { return (bytes_ += data.size()) <= kMaxAnswerBytes; }
-  void OnEnd(const Status& status) override {
-    status_ = status;
-    ended_ = true;
-  }
-
-  bool ended() const { return ended_; }
-  const Status& status() const { return status_; }
-  const kube::HttpHead& head() const { return head_; }
-
- private:
-  kube::HttpHead head_;
-  std::size_t bytes_ = 0;
-  Status status_;
-  bool ended_ = false;
-};
 
 std::string UrlProblem(const std::string& url) {
   for (const std::string_view scheme : {"http://", "https://"}) {
@@ -60,54 +34,39 @@ StatusOr<std::unique_ptr<HttpSender>> HttpSender::Create(const HttpReceiver& rec
   if (const std::string problem = UrlProblem(receiver.url); !problem.empty()) return InvalidError("{}", problem);
   if (receiver.certificate.empty() != receiver.key.empty())
     return InvalidError("a certificate needs its key, and a key its certificate");
-  const std::size_t slash = receiver.url.find('/', receiver.url.find("://") + 3);
+  const kube::UrlParts url = kube::PartsOf(receiver.url);
   kube::ApiConfig config;
-  config.server = receiver.url.substr(0, slash);
+  config.server = url.server;
   config.ca.file = receiver.ca;
   config.client_certificate.file = receiver.certificate;
   config.client_key.file = receiver.key;
   SL_ASSIGN_OR_RETURN(auto transport, kube::CurlTransport::Create(std::move(config), timing, kube::RealEnvironment()));
-  const std::string path = slash == std::string::npos ? "/" : receiver.url.substr(slash);
-  return std::unique_ptr<HttpSender>(new HttpSender(std::move(transport), path, timing));
+  return std::unique_ptr<HttpSender>(new HttpSender(std::move(transport), url.path, timing));
 }
 
 HttpSender::HttpSender(std::unique_ptr<kube::CurlTransport> transport, std::string path, const kube::Timing& timing)
     : transport_(std::move(transport)), path_(std::move(path)), timing_(timing) {}
 
-HttpSender::~HttpSender() = default;
-
 HttpSender::Result HttpSender::Send(const v1::Event& detection) {
   const auto json = telemetry::ToFalcoJson(detection);
   if (!json.ok()) return {.sent = Sent::kRefused, .problem = Message(json.status())};
-  transport_->RefreshCredentials();
-  Answer answer;
-  const std::uint64_t exchange = transport_->Start({.method = "POST",
-                                                    .path = path_,
-                                                    .content_type = "application/json",
-                                                    .body = *json,
-                                                    .timeout = timing_.write_timeout},
-                                                   &answer);
-  while (!answer.ended() && !interrupted_) transport_->Run(1s);
-  if (!answer.ended()) {
-    transport_->Cancel(exchange);
-    return {.sent = Sent::kLater, .problem = "the agent ends"};
-  }
-  return ResultOf(answer);
+  const auto answer = kube::PostJson(*transport_, path_, *json, timing_.write_timeout, interrupted_);
+  if (!answer) return {.sent = Sent::kLater, .problem = "the agent ends"};
+  return ResultOf(*answer);
 }
 
-HttpSender::Result HttpSender::ResultOf(const Answer& answer) {
-  const int code = answer.head().code;
+HttpSender::Result HttpSender::ResultOf(const kube::PostAnswer& answer) {
+  const int code = answer.head.code;
   const int refusals = std::exchange(refusals_, 0);
   if (code == 0) {
     refusals_ = refusals;
-    return {.sent = Sent::kLater,
-            .problem = answer.status().ok() ? "the answer has no status" : Message(answer.status())};
+    return {.sent = Sent::kLater, .problem = answer.status.ok() ? "the answer has no status" : Message(answer.status)};
   }
   if (code / 100 == 2) return {};
   const std::string problem = fmt::format("the receiver answers {}", code);
-  if (!IsPassing(code) || refusals + 1 >= kTries) return {.sent = Sent::kRefused, .problem = problem};
+  if (!kube::MayPass(code) || refusals + 1 >= kTries) return {.sent = Sent::kRefused, .problem = problem};
   refusals_ = refusals + 1;
-  const auto pause = kube::ParseRetryAfter(answer.head().retry_after, kube::WallTime::clock::now());
+  const auto pause = kube::ParseRetryAfter(answer.head.retry_after, kube::WallTime::clock::now());
   return {.sent = Sent::kLater, .problem = problem, .at_earliest = pause.value_or(0s)};
 }
 

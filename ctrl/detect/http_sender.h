@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "ctrl/kube/curl_transport.h"
+#include "ctrl/kube/json_post.h"
 #include "telemetry/detect/detection_output.h"
 
 namespace sluice::detect {
@@ -26,7 +26,6 @@ class HttpSender final : public telemetry::DetectionSender {
  public:
   // InvalidArgument: the URL; or an error that names a file that cannot be read.
   static StatusOr<std::unique_ptr<HttpSender>> Create(const HttpReceiver& receiver, const kube::Timing& timing = {});
-  ~HttpSender() override;
 
   // Done: 2xx. Refused: another answer, which would be the same the next time; or the fifth of 5xx, 408 or 429 for one
   // detection. Later: no answer.
@@ -34,9 +33,8 @@ class HttpSender final : public telemetry::DetectionSender {
   void Interrupt() override;
 
  private:
-  class Answer;
   HttpSender(std::unique_ptr<kube::CurlTransport> transport, std::string path, const kube::Timing& timing);
-  Result ResultOf(const Answer& answer);
+  Result ResultOf(const kube::PostAnswer& answer);
 
   const std::unique_ptr<kube::CurlTransport> transport_;
   const std::string path_;

@@ -3,6 +3,8 @@
 #include <thread>
 #include <utility>
 
+#include "ctrl/kube/json_post.h"
+
 namespace sluice::respond {
 namespace {
 
@@ -10,41 +12,11 @@ using namespace std::chrono_literals;
 using policy::response::Notify;
 
 constexpr auto kLookForEnd = 100ms;
-constexpr std::size_t kMaxAnswerBytes = 64U << 10U;
-constexpr int kRequestTimeout = 408;
-constexpr int kTooManyRequests = 429;
-
-// Keeps of the answer what says whether the message has arrived.
-class Answer final : public kube::HttpHandler {
- public:
-  void OnHead(const kube::HttpHead& head) override { code_ = head.code; }
-  bool OnBody(std::string_view data) override { return (bytes_ += data.size()) <= kMaxAnswerBytes; }
-  void OnEnd(const Status& status) override {
-    status_ = status;
-    ended_ = true;
-  }
-  bool ended() const { return ended_; }
-  int code() const { return code_; }  // 0: none came
-  const Status& status() const { return status_; }
-
- private:
-  int code_ = 0;
-  std::size_t bytes_ = 0;
-  Status status_;
-  bool ended_ = false;
-};
-
-std::size_t PathBegin(const std::string& url) { return url.find('/', url.find("://") + 3); }
-
-std::string PathOf(const std::string& url) {
-  const std::size_t slash = PathBegin(url);
-  return slash == std::string::npos ? "/" : url.substr(slash);
-}
 
 }  // namespace
 
 StatusOr<kube::CurlTransport*> MessageSender::Connect(const Notify& notify) {
-  const std::string server = notify.url.substr(0, PathBegin(notify.url));
+  const std::string server = kube::PartsOf(notify.url).server;
   const std::string key = fmt::format("{}\n{}\n{}\n{}\n{}", server, notify.ca_file, notify.certificate_file,
                                       notify.key_file, notify.token_file);
   if (const auto found = transports_.find(key); found != transports_.end()) return found->second.get();
@@ -61,24 +33,13 @@ StatusOr<kube::CurlTransport*> MessageSender::Connect(const Notify& notify) {
 
 MessageSender::Result MessageSender::SendOnce(kube::CurlTransport& transport, const Notify& notify,
                                               const std::string& json) {
-  transport.RefreshCredentials();
-  Answer answer;
-  const kube::HttpRequest request{.method = "POST",
-                                  .path = PathOf(notify.url),
-                                  .content_type = "application/json",
-                                  .body = json,
-                                  .timeout = options_.timeout};
-  const std::uint64_t exchange = transport.Start(request, &answer);
-  while (!answer.ended() && !interrupted_) transport.Run(kLookForEnd);
-  if (!answer.ended()) {
-    transport.Cancel(exchange);
-    return {.status = MakeError(absl::StatusCode::kCancelled, "the agent ends")};
-  }
-  const int code = answer.code();
+  const auto answer = kube::PostJson(transport, kube::PartsOf(notify.url).path, json, options_.timeout, interrupted_);
+  if (!answer) return {.status = MakeError(absl::StatusCode::kCancelled, "the agent ends")};
+  const int code = answer->head.code;
   if (code / 100 == 2) return {};
-  if (code == 0) return {.status = Annotate(answer.status(), notify.url), .may_pass = true};
+  if (code == 0) return {.status = Annotate(answer->status, notify.url), .may_pass = true};
   return {.status = MakeError(absl::StatusCode::kUnavailable, "{}: the receiver answers {}", notify.url, code),
-          .may_pass = code >= 500 || code == kRequestTimeout || code == kTooManyRequests};
+          .may_pass = kube::MayPass(code)};
 }
 
 Status MessageSender::Send(const Notify& notify, const std::string& json) {
