@@ -12,6 +12,8 @@
 #include "tests/e2e/constants.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
+#include "tests/support/open_policy.h"
+#include "tests/support/run_in_pod.h"
 
 namespace sluice::test {
 namespace {
@@ -103,10 +105,7 @@ class Capture : public testing::Test {
   void ExpectAFileWhenWebReads(const std::string& secret, const std::string& suffix) const {
     Send(kOpen, 5);
     EXPECT_TRUE(Files().empty());
-    const Status read = fixture_->node().netns(fixture_->node().pod("web")).Run([&] {
-      return RunChecked({"/bin/cat", secret});
-    });
-    ASSERT_TRUE(read.ok()) << read;
+    ASSERT_EQ(ExitCodeIn(*fixture_, "web", {"/bin/cat", secret}), 0);
     ASSERT_TRUE(Eventually([&] { return Files().size() == 1; }, 20s)) << fixture_->agent().Log();
     EXPECT_THAT(Files()[0], AllOf(HasSubstr("/shop_web_"), HasSubstr(suffix)));
     EXPECT_GE(Read(Files()[0]).size(), 5u) << "packets from before";
@@ -122,11 +121,8 @@ TEST_F(Capture, ADenialLeavesAFileWithThePacketsBeforeAndAfterItAndTheProgram) {
   // A copy of bash with a name of its own is denied.
   const std::string program = Path("nosy-client");
   fs::copy_file("/bin/bash", program);
-  const Status sent = fixture_->node().netns(fixture_->node().pod("web")).Run([&] {
-    return RunChecked({program, "-c", "echo hello > /dev/udp/" + fixture_->ip4("db").ToString() + "/1001"});
-  });
-  ASSERT_TRUE(sent.ok()) << sent;
-  std::this_thread::sleep_for(300ms);
+  const std::string hello = "echo hello > /dev/udp/" + fixture_->ip4("db").ToString() + "/1001";
+  ASSERT_EQ(ExitCodeIn(*fixture_, "web", {program, "-c", hello}), 0);
   Send(kOpen, 5, "idle");
   Send(kOpen, 5);
   ASSERT_TRUE(Eventually([&] { return Files().size() >= 2; }, 20s)) << "one of each end";
@@ -158,20 +154,8 @@ TEST_F(Capture, AHookHitLeavesAFileOfItsWorkload) {
   ASSERT_NO_FATAL_FAILURE(Start({"--capture", "shop/web", "--capture-on", "hook", "--capture-after", "1"}));
   const std::string secret = Path("secret");
   std::ofstream(secret) << "secret\n";
-  const Status applied = fixture_->agent().Apply(fmt::format(R"(apiVersion: cilium.io/v1alpha1
-kind: TracingPolicyNamespaced
-metadata: {{name: secret, namespace: shop}}
-spec:
-  kprobes:
-  - call: sys_openat
-    syscall: true
-    args:
-    - {{index: 0, type: int}}
-    - {{index: 1, type: string}}
-    selectors:
-    - matchArgs: [{{index: 1, operator: Equal, values: [{}]}}]
-)",
-                                                             secret));
+  const Status applied = fixture_->agent().Apply(
+      OpenPolicyYaml(secret, {.kind = "TracingPolicyNamespaced", .metadata = "{name: secret, namespace: shop}"}));
   ASSERT_TRUE(applied.ok()) << applied;
   ASSERT_TRUE(Eventually([&] { return IsKept("shop/web"); }));
   ExpectAFileWhenWebReads(secret, "_hook.pcapng");

@@ -9,6 +9,7 @@
 #include "tests/e2e/constants.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
+#include "tests/support/open_policy.h"
 #include "tests/support/run_in_pod.h"
 
 namespace sluice::test {
@@ -44,23 +45,9 @@ class HookPolicy : public testing::Test {
   // Kills whoever opens the file `secret`. `scope`: fields of spec.
   std::string Policy(const std::string& scope, const std::string& call = "sys_openat",
                      const std::string& metadata = "{name: secret}", const std::string& kind = "TracingPolicy") const {
-    return fmt::format(R"(---
-apiVersion: cilium.io/v1alpha1
-kind: {}
-metadata: {}
-spec:
-  {}
-  kprobes:
-  - call: {}
-    syscall: true
-    args:
-    - {{index: 0, type: int}}
-    - {{index: 1, type: string}}
-    selectors:
-    - matchArgs: [{{index: 1, operator: Equal, values: [{}]}}]
-      matchActions: [{{action: Sigkill}}]
-)",
-                       kind, metadata, scope, call, File("secret"));
+    return OpenPolicyYaml(
+        File("secret"),
+        {.kind = kind, .metadata = metadata, .scope = scope, .call = call, .action = "{action: Sigkill}"});
   }
 
   // The exit code of `cat`. `pod` empty: on the node.

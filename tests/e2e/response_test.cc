@@ -12,6 +12,8 @@
 #include "tests/e2e/constants.h"
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
+#include "tests/support/open_policy.h"
+#include "tests/support/run_in_pod.h"
 
 namespace sluice::test {
 namespace {
@@ -48,13 +50,7 @@ class ResponseE2e : public testing::Test {
   std::string File(const std::string& name) const { return directory_ + "/" + name; }
 
   // A hook policy that reports who opens the file `secret`, and does nothing else.
-  std::string Watch() const {
-    return fmt::format(
-        "---\n{{apiVersion: cilium.io/v1alpha1, kind: TracingPolicy, metadata: {{name: watch}}, spec: {{kprobes: "
-        "[{{call: sys_openat, syscall: true, tags: [files], args: [{{index: 1, type: string}}], selectors: "
-        "[{{matchArgs: [{{index: 1, operator: Equal, values: [{}]}}]}}]}}]}}}}\n",
-        File("secret"));
-  }
+  std::string Watch() const { return OpenPolicyYaml(File("secret"), {.metadata = "{name: watch}", .tags = "[files]"}); }
   static std::string Response(const std::string& actions, const std::string& more = "",
                               const std::string& match = "{sources: [Hook], policies: [watch]}") {
     return fmt::format(
@@ -71,18 +67,7 @@ class ResponseE2e : public testing::Test {
     EXPECT_TRUE(result.ok()) << result.status();
     return result.ok() ? *result : ClientResult();
   }
-  // The exit code of `command` in a pod; empty: on the node.
-  int Run(const std::string& pod, const Arguments& command) {
-    int code = -1;
-    const auto run = [&]() -> Status {
-      SL_ASSIGN_OR_RETURN(const CommandResult result, RunCommand(command));
-      code = result.exit_code;
-      return OkStatus();
-    };
-    const Status ran = pod.empty() ? run() : fixture_->node().netns(fixture_->node().pod(pod)).Run(run);
-    EXPECT_TRUE(ran.ok()) << ran;
-    return code;
-  }
+  int Run(const std::string& pod, const Arguments& command) { return ExitCodeIn(*fixture_, pod, command); }
   int Open(const std::string& pod) { return Run(pod, {"/bin/cat", File("secret")}); }
   // A shell opens the file, and then waits.
   std::string OpenAndWait(const std::string& seconds = "20") const {
@@ -251,7 +236,11 @@ TEST_F(ResponseE2e, ARestartKeepsResponsesAndQuarantines) {
   ASSERT_EQ(Sluice({"quarantine", "shop/web", "--release"}).exit_code, 0);
   ASSERT_EQ(Sluice({"delete", "response", "answer"}).exit_code, 0);
   Open("web");
-  std::this_thread::sleep_for(500ms);
+  // Events are answered in their order: db's comes later.
+  ASSERT_EQ(Sluice({"quarantine", "shop/db", "--release"}).exit_code, 0);
+  Apply(Response("quarantine: {}", ", workloads: [{names: [shop/db]}]"));
+  Open("db");
+  ASSERT_TRUE(IsCutOff("db")) << agent().Log();
   EXPECT_EQ(StateOf("web"), "enforced");
 }
 
@@ -268,7 +257,10 @@ TEST_F(ResponseE2e, AFloodOfHitsDoesNotHoldUpAnotherPod) {
                   })
                   .ok());
   ASSERT_TRUE(flood->WaitForOutput("begun").ok());
-  std::this_thread::sleep_for(1s);
+  ASSERT_TRUE(Eventually([&] {
+    const std::string hits = Sluice({"observe", "--last", "500", "--type", "hook", "--workload", "shop/web"}).out;
+    return std::count(hits.begin(), hits.end(), '\n') == 500;
+  }));
   EXPECT_EQ(Run("db", {"/bin/sh", "-c", OpenAndWait()}), kKilled) << agent().Log();
   std::printf("under a flood of another pod's hits, a hit to its kill: %s\n",
               Record("KILL").value("delay", "?").c_str());

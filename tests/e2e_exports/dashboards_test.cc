@@ -11,6 +11,7 @@
 
 #include "tests/support/environment.h"
 #include "tests/support/node_fixture.h"
+#include "tests/support/open_policy.h"
 #include "tests/support/run_in_pod.h"
 #include "tests/unit/otlp/otlp_collector.h"
 
@@ -92,24 +93,7 @@ class Dashboards : public testing::Test {
     ASSERT_TRUE(applied.ok()) << applied;
   }
   // Kills whoever opens the file `secret`.
-  std::string HookPolicy() const {
-    return fmt::format(R"(---
-apiVersion: cilium.io/v1alpha1
-kind: TracingPolicy
-metadata: {{name: secret}}
-spec:
-  kprobes:
-  - call: sys_openat
-    syscall: true
-    args:
-    - {{index: 0, type: int}}
-    - {{index: 1, type: string}}
-    selectors:
-    - matchArgs: [{{index: 1, operator: Equal, values: [{}]}}]
-      matchActions: [{{action: Sigkill}}]
-)",
-                       File("secret"));
-  }
+  std::string HookPolicy() const { return OpenPolicyYaml(File("secret"), {.action = "{action: Sigkill}"}); }
   void StartPrometheus() {
     std::ofstream(File("prometheus.yml")) << fmt::format(
         "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n"
