@@ -2,6 +2,8 @@
 
 #include "telemetry/event/alert_text.h"
 #include "telemetry/event/detection_text.h"
+#include "telemetry/event/event_time.h"
+#include "telemetry/event/event_type.h"
 #include "telemetry/event/flow_text.h"
 #include "telemetry/event/hook_text.h"
 
@@ -86,25 +88,13 @@ std::optional<Noticed> FromFlow(const v1::Flow& flow) {
 
 std::optional<Noticed> NoticedIn(const v1::Event& event) {
   std::optional<Noticed> noticed;
-  if (event.has_hook()) {
-    noticed = FromHook(event.hook());
-    noticed->told.set_event("hook");
-    *noticed->told.mutable_time() = event.hook().time();
-  } else if (event.has_alert()) {
-    noticed = FromAlert(event.alert());
-    noticed->told.set_event("alert");
-    *noticed->told.mutable_time() = event.alert().time();
-  } else if (event.has_detection()) {
-    noticed = FromDetection(event.detection());
-    noticed->told.set_event("detection");
-    *noticed->told.mutable_time() = event.detection().time();
-  } else if (event.has_flow()) {
-    noticed = FromFlow(event.flow());
-    if (!noticed) return noticed;
-    noticed->told.set_event("flow");
-    *noticed->told.mutable_time() = event.flow().time();
-  }
+  if (event.has_hook()) noticed = FromHook(event.hook());
+  if (event.has_alert()) noticed = FromAlert(event.alert());
+  if (event.has_detection()) noticed = FromDetection(event.detection());
+  if (event.has_flow()) noticed = FromFlow(event.flow());
   if (!noticed) return noticed;
+  noticed->told.set_event(telemetry::TypeOf(event));
+  *noticed->told.mutable_time() = telemetry::TimeOf(event);
   noticed->told.set_source(std::string(InfoOf(noticed->cause.source).name));
   for (const std::string& rule : noticed->cause.rules) noticed->told.add_rules(rule);
   for (const std::string& tag : noticed->cause.tags) noticed->told.add_tags(tag);

@@ -20,8 +20,8 @@ struct DataField {
 };
 
 struct EventInfo {
-  std::string_view name;       // Tracee's
-  std::string_view condition;  // in the language of rules
+  std::string_view name;  // Tracee's
+  std::string condition;  // in the language of rules
   std::vector<DataField> data;
   bool is_signature = false;  // Tracee finds it by a detector of its own
 };

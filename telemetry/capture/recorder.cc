@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "telemetry/event/event_owner.h"
+#include "telemetry/event/event_type.h"
 #include "telemetry/event/flow_text.h"
 
 namespace sluice::telemetry {
@@ -29,12 +30,6 @@ Status WriteAll(int fd, std::string_view bytes, const std::string& path) {
     bytes.remove_prefix(static_cast<std::size_t>(written));
   }
   return OkStatus();
-}
-
-// "hook", "alert": what the cause of a file is called that an event began.
-std::string KindOf(const v1::Event& event) {
-  const auto* const field = event.GetDescriptor()->FindFieldByNumber(event.event_case());
-  return field == nullptr ? "event" : std::string(field->name());
 }
 
 }  // namespace
@@ -216,7 +211,7 @@ void Recorder::ReadEvents() {
     if (!event || event->has_lost()) continue;
     const policy::ObjectName workload = OwnerOf(*event);
     if (workload.name.empty()) continue;
-    const auto written = Write(workload, {.kind = KindOf(*event), .text = EventText(*event)});
+    const auto written = Write(workload, {.kind = TypeOf(*event), .text = EventText(*event)});
     if (!written.ok() && !absl::IsResourceExhausted(written.status()))
       LogWarn("packets of {}: {}", workload.ToString(), Message(written.status()));
   }

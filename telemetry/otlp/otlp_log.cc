@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "telemetry/event/event_time.h"
+#include "telemetry/event/event_type.h"
 #include "telemetry/event/flow_text.h"
 #include "telemetry/otlp/otlp_attributes.h"
 
@@ -263,42 +264,41 @@ void AddResponse(const v1::Response& response, OtlpAttributes* out) {
   out->Add("sluice.response.problem", response.problem());
 }
 
-const char* AddAll(const v1::Event& event, OtlpAttributes* out) {
+void AddAll(const v1::Event& event, OtlpAttributes* out) {
   switch (event.event_case()) {
     case v1::Event::kFlow:
       AddFlow(event.flow(), out);
-      return "sluice.flow";
+      return;
     case v1::Event::kExec:
       AddOfProcess(event.exec(), out);
-      return "sluice.exec";
+      return;
     case v1::Event::kFork:
       AddOfProcess(event.fork(), out);
-      return "sluice.fork";
+      return;
     case v1::Event::kExit:
       AddExit(event.exit(), out);
-      return "sluice.exit";
+      return;
     case v1::Event::kHook:
       AddHook(event.hook(), out);
-      return "sluice.hook";
+      return;
     case v1::Event::kAlert:
       AddAlert(event.alert(), out);
-      return "sluice.alert";
+      return;
     case v1::Event::kDetection:
       AddDetection(event.detection(), out);
-      return "sluice.detection";
+      return;
     case v1::Event::kResponse:
       AddResponse(event.response(), out);
-      return "sluice.response";
+      return;
     case v1::Event::kLost:
       AddLost(event.lost(), out);
-      return "sluice.lost";
+      return;
     case v1::Event::kChange:
       AddChange(event.change(), out);
-      return "sluice.change";
+      return;
     case v1::Event::EVENT_NOT_SET:
       break;
   }
-  return "";
 }
 
 // As `sluice observe` prints it, without the time.
@@ -310,16 +310,15 @@ std::string BodyOf(const v1::Event& event) {
 }  // namespace
 
 void FillLogRecord(const v1::Event& event, std::uint64_t observed_ns, otlp_logs::LogRecord* out) {
-  const google::protobuf::Timestamp& time = TimeOf(event);
-  out->set_time_unix_nano(static_cast<std::uint64_t>(time.seconds()) * 1'000'000'000 +
-                          static_cast<std::uint64_t>(time.nanos()));
+  out->set_time_unix_nano(static_cast<std::uint64_t>(NanosecondsOf(TimeOf(event))));
   out->set_observed_time_unix_nano(observed_ns);
   const Severity severity = SeverityOf(event);
   out->set_severity_number(severity.number);
   out->set_severity_text(severity.text);
   out->mutable_body()->set_string_value(BodyOf(event));
   OtlpAttributes attributes(out->mutable_attributes());
-  out->set_event_name(AddAll(event, &attributes));
+  AddAll(event, &attributes);
+  if (const std::string type = TypeOf(event); !type.empty()) out->set_event_name("sluice." + type);
 }
 
 }  // namespace sluice::telemetry
