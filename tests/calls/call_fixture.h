@@ -104,7 +104,7 @@ class CallTest : public testing::Test {
 class Signal {
  public:
   void Raise() { state_->raised = true; }
-  void Wait() const {  // in a child
+  void Wait() const {  // in either process
     while (!state_->raised) usleep(1000);
   }
 

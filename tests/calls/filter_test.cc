@@ -252,11 +252,12 @@ TEST_F(Workloads, OneWhoseFactsChangeIsLookedAtAnew) {
   if (fixture_ == nullptr) return;
   fixture_->Keep({"evt.type"});
   ASSERT_TRUE(fixture_->Require({"evt.type = kill and container.image.repository = web"}).ok());
-  Signal first, second, third;
+  Signal first, second, called, third;
   const pid_t child = Run("db", first, [&] {
     kill(0x7ffffff0, SIGUSR1);
     second.Wait();
     kill(0x7ffffff0, SIGUSR1);
+    called.Raise();
     third.Wait();
     for (int i = 0; i < 10; ++i) kill(0x7ffffff0, SIGUSR1);
   });
@@ -265,7 +266,7 @@ TEST_F(Workloads, OneWhoseFactsChangeIsLookedAtAnew) {
   second.Raise();  // no rule can want this one
   auto known = std::make_shared<Container>(*pods_.begin()->second.container);
   known->image_repository = "web";
-  usleep(100'000);
+  called.Wait();
   fixture_->Drain();
   EXPECT_EQ(fixture_->Lines(child, {"evt.type"}).size(), 1U);
   pods_.begin()->second.container = known;
